@@ -401,4 +401,22 @@ mod tests {
         ]);
         assert!(!format!("{settings:?}").contains("swordfish"));
     }
+
+    /// Names in this file's own source: every quoted word of capitals.
+    fn setting_names() -> impl Iterator<Item = &'static str> {
+        let source = include_str!("mod.rs").split("mod tests").next().unwrap();
+        source.split('"').filter(|text| {
+            text.len() > 3 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') && !text.ends_with('_')
+        })
+    }
+
+    #[test]
+    fn the_readme_lists_every_setting() {
+        let readme = include_str!("../../../../README.md");
+        assert!(setting_names().count() > 30);
+        for name in setting_names() {
+            let row = readme.lines().any(|line| line.starts_with("| `") && line.contains(&format!("`{name}`")));
+            assert!(row, "{name} has no row in the README's table");
+        }
+    }
 }

@@ -1,0 +1,204 @@
+//! PostgreSQL: the shared server, a database for each test, and servers of a test's own.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
+
+use crate::background::{block_on, spawn};
+use crate::process::Signal;
+use crate::server::Server;
+use crate::{Settings, given};
+
+/// User and password of every test server.
+const SUPERUSER: &str = "postgres";
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL server.
+pub struct Postgres {
+    /// `127.0.0.1`.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    server: Option<Server>,
+}
+
+impl Postgres {
+    /// The server that all tests share (`TEST_POSTGRES`); `wal_level` is `logical`.
+    ///
+    /// # Panics
+    /// If the tests weren't started by `tests/with-servers`.
+    pub fn shared() -> Self {
+        let address = given("TEST_POSTGRES");
+        let (host, port) = address.rsplit_once(':').expect("TEST_POSTGRES is host:port");
+        Self { host: host.to_owned(), port: port.parse().expect("TEST_POSTGRES is host:port"), server: None }
+    }
+
+    /// A server of the test's own, `arguments` for it as in `["-c", "fsync=off"]`.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let server = Server::new("postgres", arguments);
+        let mut postgres = Self { host: "127.0.0.1".to_owned(), port: server.port, server: Some(server) };
+        postgres.restart().await;
+        postgres
+    }
+
+    /// Starts it where it doesn't run, with its data, on its port.
+    pub async fn restart(&mut self) {
+        let config = self.config(SUPERUSER);
+        let ready = async || config.connect(NoTls).await.map(drop).map_err(|error| error.to_string());
+        self.own().start(ready).await;
+    }
+
+    /// Stops it in an orderly way: clients are disconnected.
+    pub async fn stop(&mut self) {
+        self.own().stop(Signal::INT).await;
+    }
+
+    /// Kills it as a loss of power would.
+    pub fn kill(&mut self) {
+        self.own().kill();
+    }
+
+    /// Where its files are (`data` is the data directory).
+    pub fn folder(&mut self) -> &Path {
+        self.own().folder()
+    }
+
+    /// A fresh database.
+    pub async fn database(&self) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.existing(SUPERUSER).execute(&format!("create database {name} template template0")).await;
+        let mut database = self.existing(&name);
+        database.dropped = true;
+        database
+    }
+
+    /// A database that is there already, and stays.
+    pub fn existing(&self, name: &str) -> Database {
+        Database { name: name.to_owned(), host: self.host.clone(), port: self.port, dropped: false }
+    }
+
+    fn own(&mut self) -> &mut Server {
+        self.server.as_mut().expect("the shared server is not this test's to stop")
+    }
+
+    fn config(&self, database: &str) -> Config {
+        self.existing(database).config()
+    }
+}
+
+/// A database; one that a test made is dropped at the end.
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// Its server's address.
+    pub host: String,
+    /// Its server's port.
+    pub port: u16,
+    dropped: bool,
+}
+
+impl Database {
+    /// A fresh database on the shared server.
+    pub async fn new() -> Self {
+        Postgres::shared().database().await
+    }
+
+    /// What our programs are told about it.
+    pub fn settings(&self) -> Settings {
+        crate::settings([
+            ("DB_HOST", &self.host),
+            ("DB_PORT", &self.port.to_string()),
+            ("DB_NAME", &self.name),
+            ("DB_USER", SUPERUSER),
+            ("DB_PASSWORD", SUPERUSER),
+        ])
+    }
+
+    /// A connection, as the superuser, with the server's own defaults.
+    ///
+    /// # Panics
+    /// If there is none to be had.
+    pub async fn client(&self) -> Client {
+        let what = format!("database {} on port {} takes a connection", self.name, self.port);
+        let (client, connection) = self.config().connect(NoTls).await.expect(&what);
+        spawn(async {
+            // What breaks it shows in the client's calls.
+            let _ = connection.await;
+        });
+        client
+    }
+
+    /// Runs one or more statements.
+    ///
+    /// # Panics
+    /// If one fails.
+    pub async fn execute(&self, statements: &str) {
+        self.client().await.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    }
+
+    /// Rows of a query.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
+        self.client().await.query(statement, parameters).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"))
+    }
+
+    /// First column of the first row, as text; `None` for null or no row.
+    ///
+    /// # Panics
+    /// If the query fails.
+    pub async fn text(&self, statement: &str) -> Option<String> {
+        let messages = self.client().await.simple_query(statement).await;
+        messages.unwrap_or_else(|error| panic!("{statement}: {error:?}")).iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    /// First column of the first row, as a number.
+    ///
+    /// # Panics
+    /// If the query fails or finds none.
+    pub async fn number(&self, statement: &str) -> i64 {
+        let text = self.text(statement).await.unwrap_or_else(|| panic!("{statement}: no value"));
+        text.parse().unwrap_or_else(|_| panic!("{statement}: `{text}` is no number"))
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new();
+        config
+            .host(&self.host)
+            .port(self.port)
+            .user(SUPERUSER)
+            .password(SUPERUSER)
+            .dbname(&self.name)
+            .application_name("test")
+            .connect_timeout(CONNECT_LIMIT);
+        config
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !self.dropped {
+            return;
+        }
+        let mut config = self.config();
+        config.dbname(SUPERUSER);
+        let statement = format!("drop database if exists {} with (force)", self.name);
+        block_on(async move {
+            // A server of the test's own may be gone, and the database with it.
+            let Ok((client, connection)) = config.connect(NoTls).await else { return };
+            spawn(async {
+                let _ = connection.await;
+            });
+            let _ = client.batch_execute(&statement).await;
+        });
+    }
+}

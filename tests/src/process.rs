@@ -1,0 +1,127 @@
+//! A child process whose lines are kept, that takes signals, and that never outlives its owner.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+use crate::eventually::eventually;
+
+/// Lines that are kept of each process; the oldest ones go first.
+const LINES_MAX: usize = 20_000;
+
+/// Lines that are shown of each process where a test fails.
+const LINES_SHOWN: usize = 40;
+
+/// A running (or ended) child process.
+pub struct Process {
+    name: String,
+    child: Child,
+    lines: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// Starts `command`.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn spawn(name: &str, command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} can't be started as {command:?}: {error}"));
+        let lines = Arc::new(Mutex::new(VecDeque::new()));
+        keep(child.stdout.take().expect("it is piped"), Arc::clone(&lines));
+        keep(child.stderr.take().expect("it is piped"), Arc::clone(&lines));
+        Self { name: name.to_owned(), child, lines }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal; nothing happens where the process has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.exit_status().is_none() {
+            kill_process(Pid::from_child(&self.child), signal).expect("our own child takes our signals");
+        }
+    }
+
+    /// How it ended; `None` while it runs.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("our own child can be waited for")
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If it hasn't within `limit`.
+    pub async fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        eventually(limit, &what, async || self.exit_status().ok_or("it still runs")).await
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().expect("our own child can be waited for");
+    }
+
+    /// What it wrote until now, to stdout and stderr.
+    pub fn log(&self) -> Vec<String> {
+        self.lines.lock().expect("reading lines never panics").iter().cloned().collect()
+    }
+
+    /// Those of its lines that contain `text`.
+    pub fn log_lines(&self, text: &str) -> Vec<String> {
+        self.log().into_iter().filter(|line| line.contains(text)).collect()
+    }
+
+    /// Whether a line contains `text`.
+    pub fn log_contains(&self, text: &str) -> bool {
+        !self.log_lines(text).is_empty()
+    }
+
+    /// Waits for a line that contains `text`, and returns it.
+    ///
+    /// # Panics
+    /// If there is none within `limit`.
+    pub async fn wait_log(&self, limit: Duration, text: &str) -> String {
+        let what = format!("{} writes `{text}`", self.name);
+        let last = || self.log().pop().unwrap_or_default();
+        eventually(limit, &what, async || self.log_lines(text).pop().ok_or_else(last)).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let shown = log.len().saturating_sub(LINES_SHOWN);
+            #[expect(clippy::print_stderr, reason = "the test harness shows it with the failed test")]
+            {
+                eprintln!("--- {} ---\n{}", self.name, log[shown..].join("\n"));
+            }
+        }
+    }
+}
+
+fn keep(output: impl Read + Send + 'static, lines: Arc<Mutex<VecDeque<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let mut lines = lines.lock().expect("reading lines never panics");
+            if lines.len() == LINES_MAX {
+                lines.pop_front();
+            }
+            lines.push_back(String::from_utf8_lossy(&line).into_owned());
+        }
+    });
+}

@@ -1,0 +1,126 @@
+//! A TCP proxy on any link: cuts it, swallows everything, delays, and mends it, on command.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::background::{block_on, spawn};
+use crate::ports::free_port;
+
+/// What the link does to every connection, old and new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Passes on.
+    Whole,
+    /// Closes what is there, refuses what comes.
+    Cut,
+    /// Takes everything and passes nothing on, as a firewall that drops packets does.
+    BlackHole,
+    /// Passes each piece on after a time.
+    Slow(Duration),
+}
+
+/// A proxy in front of one server.
+pub struct Proxy {
+    /// TCP port on 127.0.0.1 to connect to.
+    pub port: u16,
+    link: watch::Sender<Link>,
+    listener: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A whole link to `target` (`host:port`).
+    ///
+    /// # Panics
+    /// If it can't listen.
+    pub fn to(target: &str) -> Self {
+        let port = free_port();
+        let link = watch::Sender::new(Link::Whole);
+        let listener = block_on(async { TcpListener::bind(("127.0.0.1", port)).await });
+        let listener = listener.expect("the port is free");
+        let listener = spawn(listen(listener, target.to_owned(), link.subscribe()));
+        Self { port, link, listener }
+    }
+
+    /// Closes every connection, and each new one at once.
+    pub fn cut(&self) {
+        self.link.send_replace(Link::Cut);
+    }
+
+    /// From now on nothing passes, and nobody is told.
+    pub fn black_hole(&self) {
+        self.link.send_replace(Link::BlackHole);
+    }
+
+    /// Delays each piece, in both directions.
+    pub fn slow(&self, delay: Duration) {
+        self.link.send_replace(Link::Slow(delay));
+    }
+
+    /// Mends it. What fell into a black hole is lost, so its connections end.
+    pub fn restore(&self) {
+        if *self.link.borrow() == Link::BlackHole {
+            self.cut();
+        }
+        self.link.send_replace(Link::Whole);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listener.abort();
+        self.cut();
+    }
+}
+
+async fn listen(listener: TcpListener, target: String, link: watch::Receiver<Link>) {
+    while let Ok((client, _)) = listener.accept().await {
+        if *link.borrow() != Link::Cut {
+            spawn(connection(client, target.clone(), link.clone()));
+        }
+    }
+}
+
+async fn connection(client: TcpStream, target: String, link: watch::Receiver<Link>) {
+    let mut until_cut = link.clone();
+    let pass = async {
+        let server = TcpStream::connect(&target).await?;
+        server.set_nodelay(true)?;
+        client.set_nodelay(true)?;
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        tokio::try_join!(pump(from_client, to_server, link.clone()), pump(from_server, to_client, link))
+    };
+    tokio::select! {
+        // Whichever side closed, the other one sees it by the drop of both.
+        _ = pass => {}
+        _ = until_cut.wait_for(|link| *link == Link::Cut) => {}
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: watch::Receiver<Link>) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut swallowed = false;
+    loop {
+        let length = from.read(&mut buffer).await?;
+        let now = *link.borrow_and_update();
+        swallowed |= now == Link::BlackHole;
+        if swallowed {
+            // A piece is missing, so nothing that comes later may be passed on.
+            link.wait_for(|link| *link == Link::Cut).await.map_err(io::Error::other)?;
+        }
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        if let Link::Slow(delay) = now {
+            sleep(delay).await;
+        }
+        to.write_all(&buffer[..length]).await?;
+    }
+}

@@ -1,0 +1,49 @@
+# One image with all three programs under supervisord. For BuildKit and for the classic builder alike: so without
+# `RUN --mount`, here-documents and a `syntax` line.
+
+FROM rust:1.95-slim-bookworm AS rust
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends g++ make \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+
+# The manifests alone, with empty programs: what follows is built anew only if one of them changes.
+FROM rust AS manifests
+COPY . .
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
+ && for crate in crates/* tests; do \
+      mkdir -p "$crate/src" && echo 'fn main() {}' > "$crate/src/main.rs" && touch "$crate/src/lib.rs" || exit 1; \
+    done
+
+FROM rust AS build
+# All dependencies, librdkafka among them, in a layer of their own.
+COPY --from=manifests /build .
+RUN cargo build --profile image --locked -p pg-notify-worker -p kafka-consumer -p api
+COPY . .
+# cargo goes by the time of a file, and the empty programs are younger than the real ones.
+RUN find crates -name '*.rs' -exec touch {} + \
+ && cargo build --profile image --locked -p pg-notify-worker -p kafka-consumer -p api
+
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="cities-cache" \
+      org.opencontainers.image.description="Cities of a country over HTTP, from a cache that is never older than a proven bound" \
+      org.opencontainers.image.licenses="MIT"
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends supervisor \
+ && rm -rf /var/lib/apt/lists/*
+ENV RUN_FOLDER=/run/cities-cache
+RUN install -d -o 10001 -g 10001 "$RUN_FOLDER"
+COPY --from=build /build/target/image/pg-notify-worker /build/target/image/kafka-consumer /build/target/image/api /usr/local/bin/
+# A library that is missing is to be found here, not at the first start.
+RUN for program in pg-notify-worker kafka-consumer api; do \
+      ldd "/usr/local/bin/$program" > /tmp/ldd && ! grep 'not found' /tmp/ldd || exit 1; \
+    done && rm /tmp/ldd
+COPY entrypoint.sh /usr/local/bin/
+COPY supervisord.conf /etc/supervisord.conf
+# A number, so that whoever runs the image can see that it isn't root.
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
+  CMD supervisorctl status > /dev/null && python3 -c "import os, urllib.request as http; http.urlopen('http://127.0.0.1:' + os.environ.get('HTTP_PORT', '8000') + '/health', timeout=2)"
+ENTRYPOINT ["entrypoint.sh"]
+CMD ["supervisord", "-c", "/etc/supervisord.conf"]

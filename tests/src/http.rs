@@ -1,5 +1,6 @@
 //! A small HTTP client: answers as the tests look at them, and requests that no client would send.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -16,6 +17,27 @@ pub struct Http {
     /// TCP port on 127.0.0.1.
     pub port: u16,
     client: reqwest::Client,
+}
+
+/// Why there is no whole answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The connection was refused, reset or closed before the first byte of an answer.
+    Unanswered(String),
+    /// An answer began and broke off.
+    InPart(String),
+    /// Nothing came for too long.
+    TooLate(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unanswered(cause) => write!(f, "no answer: {cause}"),
+            Self::InPart(cause) => write!(f, "an answer in part: {cause}"),
+            Self::TooLate(cause) => write!(f, "no answer in time: {cause}"),
+        }
+    }
 }
 
 /// A whole answer.
@@ -44,7 +66,7 @@ impl Http {
     /// # Errors
     /// If there is no whole answer.
     pub async fn get(&self, path: &str) -> Result<Answer, String> {
-        self.get_with(path, &[]).await
+        self.try_get(path, &[]).await.map_err(|failure| format!("{path}: {failure}"))
     }
 
     /// `GET path` with headers.
@@ -54,19 +76,17 @@ impl Http {
     ///
     /// # Panics
     /// If a header is none.
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    pub async fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: HeaderName = name.parse().expect("it is a header's name");
             map.append(name, HeaderValue::from_str(value).expect("it is a header's value"));
         }
         let request = self.client.get(format!("http://127.0.0.1:{}{path}", self.port)).headers(map);
-        let whole = async {
-            let answer = request.send().await?;
-            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            Ok(Answer { status, headers, body: answer.bytes().await?.to_vec() })
-        };
-        whole.await.map_err(|error: reqwest::Error| format!("{path}: {error:?}"))
+        let answer = request.send().await.map_err(|error| failure(&error, Failure::Unanswered))?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(|error| failure(&error, Failure::InPart))?;
+        Ok(Answer { status, headers, body: body.to_vec() })
     }
 
     /// Sends exactly these bytes and returns what comes until the server closes or nothing comes for a second.
@@ -100,6 +120,11 @@ impl Http {
     pub async fn get_raw(&self, target: &str) -> std::io::Result<String> {
         self.raw(format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes()).await
     }
+}
+
+fn failure(error: &reqwest::Error, kind: fn(String) -> Failure) -> Failure {
+    let kind = if error.is_timeout() { Failure::TooLate } else { kind };
+    kind(format!("{error:?}"))
 }
 
 impl Answer {

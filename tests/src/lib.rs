@@ -16,6 +16,7 @@ pub mod redis;
 
 pub mod http;
 pub mod judge;
+pub mod load;
 pub mod program;
 pub mod system;
 
@@ -23,6 +24,7 @@ pub use background::block_on;
 pub use eventually::{eventually, holds};
 pub use http::{Answer, Http};
 pub use kafka::{Kafka, Record, Topic};
+pub use load::Load;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres};
 pub use process::Process;

@@ -1,6 +1,7 @@
 //! PostgreSQL: the shared server, a database for each test, and servers of a test's own.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
 
 use crate::background::{block_on, spawn};
 use crate::process::Signal;
-use crate::server::Server;
+use crate::server::{Server, script};
 use crate::{Settings, given};
 
 /// User and password of every test server.
@@ -60,6 +61,30 @@ impl Postgres {
     /// Kills it as a loss of power would.
     pub fn kill(&mut self) {
         self.own().kill();
+    }
+
+    /// A standby of this server, which streams from it: a copy of its files, taken while it runs.
+    ///
+    /// # Panics
+    /// If the copy fails.
+    pub async fn standby(&mut self) -> Self {
+        let primary = self.existing(SUPERUSER);
+        let client = primary.client().await;
+        client.batch_execute("select pg_backup_start('standby', true)").await.expect("a superuser may");
+        let server = Server::new("postgres", &[]);
+        let (from, to) = (self.folder().join("data"), server.folder().join("data"));
+        // With owner and rights: as root, PostgreSQL runs as another user. Files may vanish meanwhile.
+        let _ = Command::new("cp").arg("-a").arg(&from).arg(&to).stderr(Stdio::null()).status();
+        let label = client.query_one("select labelfile from pg_backup_stop(false)", &[]).await.expect("it was begun");
+        std::fs::write(to.join("backup_label"), label.get::<_, &str>(0)).expect("the copy is there");
+        std::fs::write(to.join("standby.signal"), "").expect("the copy is there");
+        std::fs::remove_file(to.join("postmaster.pid")).expect("the copy is there");
+        let (host, port) = (&self.host, self.port);
+        let link = format!("primary_conninfo = 'host={host} port={port} user={SUPERUSER} password={SUPERUSER}'\n");
+        std::fs::write(to.join("postgresql.auto.conf"), link).expect("the copy is there");
+        let mut standby = Self { host: self.host.clone(), port: server.port, server: Some(server) };
+        standby.restart().await;
+        standby
     }
 
     /// Where its files are (`data` is the data directory).
@@ -124,13 +149,21 @@ impl Database {
     /// # Panics
     /// If there is none to be had.
     pub async fn client(&self) -> Client {
-        let what = format!("database {} on port {} takes a connection", self.name, self.port);
-        let (client, connection) = self.config().connect(NoTls).await.expect(&what);
+        let client = self.connect().await;
+        client.unwrap_or_else(|error| panic!("database {} on port {}: {error:?}", self.name, self.port))
+    }
+
+    /// A connection, if there is one to be had.
+    ///
+    /// # Errors
+    /// As the server or the network reports it.
+    pub async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = self.config().connect(NoTls).await?;
         spawn(async {
             // What breaks it shows in the client's calls.
             let _ = connection.await;
         });
-        client
+        Ok(client)
     }
 
     /// Runs one or more statements.
@@ -139,6 +172,21 @@ impl Database {
     /// If one fails.
     pub async fn execute(&self, statements: &str) {
         self.client().await.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    }
+
+    /// Gives a command to `psql`, as a user types it, and returns what it prints.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn psql(&self, command: &str) -> String {
+        let output = Command::new(script("postgres"))
+            .args(["psql", "-X", "-v", "ON_ERROR_STOP=1", "-h", &self.host, "-p", &self.port.to_string()])
+            .args(["-U", SUPERUSER, "-d", &self.name, "-c", command])
+            .env("PGPASSWORD", SUPERUSER)
+            .output()
+            .expect("local/postgres is there");
+        assert!(output.status.success(), "psql: {command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Rows of a query.

@@ -10,8 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::background::{block_on, spawn};
+use crate::background::spawn;
 use crate::ports::free_port;
+
+/// Between two looks whether it listens.
+const LISTEN_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the link does to every connection, old and new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,21 +39,18 @@ pub struct Proxy {
 
 impl Proxy {
     /// A whole link to `target` (`host:port`).
-    ///
-    /// # Panics
-    /// If it can't listen.
     pub fn to(target: &str) -> Self {
-        let port = free_port();
-        let link = watch::Sender::new(Link::Whole);
-        let listener = block_on(async { TcpListener::bind(("127.0.0.1", port)).await });
-        let listener = listener.expect("the port is free");
-        let listener = spawn(listen(listener, target.to_owned(), link.subscribe()));
-        Self { port, link, listener }
+        let (port, link) = (free_port(), watch::Sender::new(Link::Whole));
+        let listener = spawn(serve(port, target.to_owned(), link.subscribe()));
+        let proxy = Self { port, link, listener };
+        proxy.listens(true);
+        proxy
     }
 
-    /// Closes every connection, and each new one at once.
+    /// Closes every connection and refuses new ones, as if no server were there.
     pub fn cut(&self) {
         self.link.send_replace(Link::Cut);
+        self.listens(false);
     }
 
     /// From now on nothing passes, and nobody is told.
@@ -69,21 +69,41 @@ impl Proxy {
             self.cut();
         }
         self.link.send_replace(Link::Whole);
+        self.listens(true);
+    }
+
+    /// Waits until it takes connections, or takes none.
+    fn listens(&self, expected: bool) {
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() != expected {
+            std::thread::sleep(LISTEN_PAUSE);
+        }
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.listener.abort();
-        self.cut();
+        self.link.send_replace(Link::Cut);
     }
 }
 
-async fn listen(listener: TcpListener, target: String, link: watch::Receiver<Link>) {
-    while let Ok((client, _)) = listener.accept().await {
-        if *link.borrow() != Link::Cut {
-            spawn(connection(client, target.clone(), link.clone()));
+async fn serve(port: u16, target: String, mut link: watch::Receiver<Link>) {
+    loop {
+        if link.wait_for(|link| *link != Link::Cut).await.is_err() {
+            return;
         }
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is this process'");
+        let mut until_cut = link.clone();
+        tokio::select! {
+            () = accept(&listener, &target, &link) => {}
+            _ = until_cut.wait_for(|link| *link == Link::Cut) => {}
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, target: &str, link: &watch::Receiver<Link>) {
+    while let Ok((client, _)) = listener.accept().await {
+        spawn(connection(client, target.to_owned(), link.clone()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Redis: a server for each test, since it starts in milliseconds.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use deadpool_redis::redis::{Client, FromRedisValue, RedisResult, cmd};
 
 use crate::Settings;
 use crate::process::Signal;
@@ -68,7 +68,15 @@ impl Redis {
     /// # Panics
     /// If there is none to be had.
     pub async fn connection(&self) -> MultiplexedConnection {
-        client(self.port).get_multiplexed_async_connection().await.expect("the test's Redis takes a connection")
+        self.try_connection().await.expect("the test's Redis takes a connection")
+    }
+
+    /// A connection, if there is one to be had.
+    ///
+    /// # Errors
+    /// If Redis is away.
+    pub async fn try_connection(&self) -> RedisResult<MultiplexedConnection> {
+        client(self.port).get_multiplexed_async_connection().await
     }
 
     /// Runs one command, its words separated by blanks, as in `redis-cli`.

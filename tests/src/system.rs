@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::eventually::{eventually, holds};
 use crate::{Answer, Database, Http, Kafka, Program, Redis, Settings, Topic, judge};
 
 /// From a start, or a disturbance, until all is well again.
 pub const WHOLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Shards of a system with default settings.
+pub const SHARDS: u32 = 8;
 
 /// A running system.
 pub struct System {
@@ -60,12 +65,63 @@ impl System {
         }
     }
 
-    /// Waits until a code that was asked for is answered from the cache.
+    /// Waits until every shard follows the relay, and a code that was asked for is answered from the cache.
     ///
     /// # Panics
-    /// If it isn't within [`WHOLE_LIMIT`].
+    /// If that isn't so within [`WHOLE_LIMIT`].
     pub async fn whole(&self) {
-        self.cached("BGR", WHOLE_LIMIT).await;
+        self.whole_within(WHOLE_LIMIT).await;
+    }
+
+    /// The same, with a limit of the test's own.
+    ///
+    /// # Panics
+    /// If it isn't so within `limit`.
+    pub async fn whole_within(&self, limit: Duration) {
+        let begun = Instant::now();
+        eventually(limit, "every shard follows the relay", async || self.follows().await).await;
+        self.cached("BGR", limit.saturating_sub(begun.elapsed())).await;
+    }
+
+    /// Whether each shard's state has the generation of the leader's row, and a number of it.
+    async fn follows(&self) -> Result<(), String> {
+        let row = "select generation from cities_cache.heartbeat";
+        // Before the first migration there is no such table.
+        let client = self.database.connect().await.map_err(|error| error.to_string())?;
+        let row = client.query_opt(row, &[]).await.map_err(|error| error.to_string())?;
+        let generation: String = row.ok_or("no heartbeat")?.get(0);
+        let states = self.states().await?;
+        let follows = |state: &Option<String>| {
+            let fields: Vec<_> = state.iter().flat_map(|state| state.split(' ')).collect();
+            matches!(fields[..], [_, of, _, number, _] if of == generation && number != "-")
+        };
+        holds(states.iter().all(follows), (&generation, &states))
+    }
+
+    /// The state of each shard as it stands in Redis.
+    ///
+    /// # Errors
+    /// If Redis doesn't answer.
+    pub async fn states(&self) -> Result<Vec<Option<String>>, String> {
+        let mut get = deadpool_redis::redis::cmd("MGET");
+        for shard in 0..SHARDS {
+            get.arg(format!("cities-cache:1:{SHARDS}:{{{shard}}}:state"));
+        }
+        let mut connection = self.redis.try_connection().await.map_err(|error| error.to_string())?;
+        get.query_async(&mut connection).await.map_err(|error| error.to_string())
+    }
+
+    /// Asks for every code of `country` once, so that all are cached, and returns the codes.
+    ///
+    /// # Panics
+    /// If one isn't answered.
+    pub async fn warm(&self) -> Vec<String> {
+        let codes = self.database.query("select code::text from country order by code", &[]).await;
+        let codes: Vec<String> = codes.iter().map(|row| row.get(0)).collect();
+        for code in &codes {
+            self.cached(code, WHOLE_LIMIT).await;
+        }
+        codes
     }
 
     /// Asks for a code until the answer comes from the cache, and returns it.

@@ -1,0 +1,179 @@
+//! Reads PostgreSQL: a limited number of statements at once, each with the generation that vouches for it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use common::postgres::{Unfit, verify};
+use common::random::Name;
+use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use log::Level;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+
+use crate::clock::Moment;
+use crate::episode::Episode;
+use crate::primary::Primary;
+use crate::session::{Quietly, Sessions};
+use crate::unreadable::Unreadable;
+
+/// How long a read waits for one of the pool's connections. Who would wait longer is told to come again: more waiting
+/// wouldn't make PostgreSQL faster.
+const SLOT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// A statement that answers in one row about one code, and how it is asked with its generation.
+pub(crate) struct Question {
+    vouched: String,
+    unvouched: String,
+}
+
+/// When a read's statement began, as soon as it has.
+#[derive(Default)]
+pub(crate) struct Begun(OnceLock<Moment>);
+
+/// One statement's answer.
+pub(crate) struct Reading {
+    /// The generation in the same snapshot; `None`: nobody vouches for it.
+    pub(crate) generation: Option<Name>,
+    /// The columns of the question, behind the generation.
+    pub(crate) row: Row,
+}
+
+/// The pool.
+pub(crate) struct Database {
+    pool: Pool,
+    sessions: Sessions,
+    primary: Arc<Primary>,
+    refusal: Episode,
+}
+
+impl Question {
+    /// `sql` has one parameter, the code, and always one row.
+    pub(crate) fn new(sql: &str) -> Self {
+        let generation = include_str!("sql/generation.sql");
+        Self {
+            vouched: format!("select (\n{generation}\n) as generation, answer.* from (\n{sql}\n) as answer"),
+            // Without a heartbeat table nothing else tells that this is a standby.
+            unvouched: format!(
+                "select null as generation, answer.* from (\n{sql}\n) as answer where not pg_catalog.pg_is_in_recovery()"
+            ),
+        }
+    }
+}
+
+impl Begun {
+    fn mark(&self) {
+        // A statement that is repeated began, for whoever wants to join it, when it was first tried.
+        self.0.get_or_init(Moment::now);
+    }
+
+    /// Whether it has not begun yet, or no longer than `bound` ago.
+    pub(crate) fn is_within(&self, bound: Duration) -> bool {
+        self.0.get().is_none_or(|begun| begun.elapsed() <= bound)
+    }
+}
+
+impl Database {
+    pub(crate) fn new(sessions: Sessions, pool_size: usize, primary: Arc<Primary>) -> Self {
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(sessions.config().clone(), Quietly, manager);
+        let pool = Pool::builder(manager)
+            .max_size(pool_size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(SLOT_WAIT_MAX))
+            .create_timeout(Some(sessions.open_limit))
+            .post_create(Hook::async_fn(|client, _| Box::pin(async move { verify(client).await.map_err(hook_error) })))
+            // Dropped here without a line for each; the pool's own check would write one.
+            .pre_recycle(Hook::sync_fn(
+                |client, _| {
+                    if client.is_closed() { Err(HookError::message("closed")) } else { Ok(()) }
+                },
+            ))
+            .build()
+            .expect("a runtime is given");
+        Self { pool, sessions, primary, refusal: Episode::new("PostgreSQL answers about cities again") }
+    }
+
+    /// Asks about `code`, on a connection to the server that the newest look at the heartbeat row saw.
+    ///
+    /// Where the answer's generation is another one even after a fresh look, the connection leads to a replaced
+    /// primary: it is closed, all idle ones with it, and the read is repeated once. So it is where the connection broke.
+    pub(crate) async fn read(&self, question: &Question, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
+        let reading = match self.ask(question, code, begun).await {
+            Ok((connection, reading)) => {
+                if self.primary.is_newest_after_another_look(reading.generation).await? {
+                    Ok(reading)
+                } else {
+                    drop(Object::take(connection));
+                    self.pool.retain(|_, _| false);
+                    self.ask(question, code, begun).await.map(|(_, reading)| reading)
+                }
+            }
+            Err(error) if error.is_of_the_connection() => {
+                self.ask(question, code, begun).await.map(|(_, reading)| reading)
+            }
+            Err(error) => Err(error),
+        };
+        self.note(&reading);
+        reading
+    }
+
+    /// Whether PostgreSQL answers, but refuses to answer about cities.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refusal.lasts()
+    }
+
+    /// That it is away or a standby is for the looks at the heartbeat row to say, and said once by them.
+    fn note(&self, reading: &Result<Reading, Unreadable>) {
+        match reading {
+            Ok(_) => self.refusal.works(),
+            Err(error @ (Unreadable::NoTable(_) | Unreadable::Refused(_))) => {
+                self.refusal.fails(Level::Error, &format!("cities can't be read: {error}"));
+            }
+            Err(Unreadable::Busy) => self.refusal.fails(Level::Warn, &Unreadable::Busy.to_string()),
+            Err(error) => log::debug!("{error}"),
+        }
+    }
+
+    async fn ask(&self, question: &Question, code: &str, begun: &Begun) -> Result<(Client, Reading), Unreadable> {
+        let connection = timeout(SLOT_WAIT_MAX + self.sessions.open_limit, self.pool.get())
+            .await
+            .unwrap_or_else(|_| Err(deadpool_postgres::PoolError::Timeout(deadpool_postgres::TimeoutType::Create)))?;
+        let asked = timeout(self.sessions.statement_limit, ask_on(&connection, question, code, begun)).await;
+        match asked {
+            Ok(Ok(reading)) => return Ok((connection, reading)),
+            Ok(Err(error)) if !error.is_of_the_connection() => return Err(error),
+            _ => {}
+        }
+        let connection = Object::take(connection);
+        match asked {
+            Ok(Err(error)) => Err(error),
+            _ => {
+                self.sessions.cancel(connection.cancel_token());
+                Err(Unreadable::TooSlow)
+            }
+        }
+    }
+}
+
+/// Where there is no heartbeat table, no worker was here yet or it was refused: answered, and vouched for by nobody.
+async fn ask_on(connection: &Client, question: &Question, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
+    match ask_with(connection, &question.vouched, code, begun).await {
+        Err(Unreadable::NoTable(_)) => ask_with(connection, &question.unvouched, code, begun).await,
+        answer => answer,
+    }
+}
+
+async fn ask_with(connection: &Client, sql: &str, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
+    let statement = connection.prepare_cached(sql).await?;
+    begun.mark();
+    let row = connection.query_opt(&statement, &[&code]).await?.ok_or(Unreadable::Standby)?;
+    let generation: Option<&str> = row.try_get("generation")?;
+    Ok(Reading { generation: generation.and_then(Name::parse), row })
+}
+
+fn hook_error(unfit: Unfit) -> HookError {
+    match unfit {
+        Unfit::Postgres(error) => HookError::Backend(error),
+        Unfit::Pooler => HookError::message(unfit.to_string()),
+    }
+}

@@ -1,0 +1,88 @@
+//! Single flight: those who want the same code at the same time share one read of PostgreSQL.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::cities::Code;
+use crate::database::Begun;
+
+/// The reads that are under way; there are no more of them than codes.
+pub(crate) struct Flights<T> {
+    runtime: Handle,
+    aloft: Mutex<HashMap<Code, Flight<T>>>,
+}
+
+struct Flight<T> {
+    begun: Arc<Begun>,
+    landed: watch::Receiver<Option<T>>,
+}
+
+/// The flight ended without a result, so its task panicked.
+#[derive(Debug)]
+pub(crate) struct Lost;
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// Flights run on `runtime`, not in the task of the client who asked first: it may hang up.
+    pub(crate) fn new(runtime: Handle) -> Self {
+        Self { runtime, aloft: Mutex::default() }
+    }
+
+    /// Waits for the flight of `code` if its statement has not begun, or no longer than `bound` ago; else begins one.
+    pub(crate) async fn join_or_begin<Work>(
+        self: &Arc<Self>,
+        code: Code,
+        bound: Duration,
+        work: impl FnOnce(Arc<Begun>) -> Work,
+    ) -> Result<T, Lost>
+    where
+        Work: Future<Output = T> + Send + 'static,
+    {
+        let mut landed = {
+            let mut aloft = self.aloft.lock().expect("nobody panics with it");
+            match aloft.get(&code) {
+                Some(flight) if flight.may_be_joined(bound) => flight.landed.clone(),
+                _ => {
+                    let flight = self.begin(code, work);
+                    let landed = flight.landed.clone();
+                    aloft.insert(code, flight);
+                    landed
+                }
+            }
+        };
+        landed.wait_for(Option::is_some).await.ok().and_then(|result| result.clone()).ok_or(Lost)
+    }
+
+    fn begin<Work>(self: &Arc<Self>, code: Code, work: impl FnOnce(Arc<Begun>) -> Work) -> Flight<T>
+    where
+        Work: Future<Output = T> + Send + 'static,
+    {
+        let begun = Arc::<Begun>::default();
+        let (land, landed) = watch::channel(None);
+        let (flights, work, this) = (Arc::clone(self), work(Arc::clone(&begun)), Arc::clone(&begun));
+        self.runtime.spawn(async move {
+            let result = work.await;
+            flights.remove(code, &this);
+            land.send_replace(Some(result));
+        });
+        Flight { begun, landed }
+    }
+
+    /// A later flight of the same code may have taken its place.
+    fn remove(&self, code: Code, begun: &Arc<Begun>) {
+        let mut aloft = self.aloft.lock().expect("nobody panics with it");
+        if aloft.get(&code).is_some_and(|flight| Arc::ptr_eq(&flight.begun, begun)) {
+            aloft.remove(&code);
+        }
+    }
+}
+
+impl<T> Flight<T> {
+    fn may_be_joined(&self, bound: Duration) -> bool {
+        let is_aloft = self.landed.has_changed().is_ok();
+        is_aloft && self.begun.is_within(bound)
+    }
+}

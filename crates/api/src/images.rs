@@ -1,0 +1,235 @@
+//! Where images come from: an S3-compatible store, or a folder on this machine through the same interface.
+
+use std::error::Error as _;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use common::settings;
+use common::shutdown::Shutdown;
+use futures_util::stream::{BoxStream, StreamExt};
+use log::Level;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{Attribute, BackoffConfig, ClientOptions, Error, GetOptions, GetResult, ObjectStore, RetryConfig};
+use secrecy::ExposeSecret;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::episode::Episode;
+
+/// Until an image's first byte: whoever waits for a picture may wait as long as for cities.
+const FIRST_BYTE_LIMIT: Duration = Duration::from_secs(2);
+
+/// For a connection to the store, and between two pieces of an image.
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Tries after the first one: enough for a connection that was closed while it was idle.
+const RETRIES: usize = 2;
+
+/// Between two looks whether the store is there.
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
+
+/// No image bears this prefix; asking for those that do is the cheapest question that a missing bucket fails.
+const NOTHING: &str = ".readiness";
+
+/// Longest image name, in bytes: what S3 allows for a key.
+const NAME_BYTES_MAX: usize = 1_024;
+
+/// Region that requests are signed for; stores that aren't Amazon's take any, and this one is their default.
+const REGION: &str = "us-east-1";
+
+/// The store.
+pub(crate) struct Images {
+    place: Place,
+    trouble: Episode,
+}
+
+enum Place {
+    Store(Result<Arc<dyn ObjectStore>, String>),
+    /// Opened anew each time, since the folder may be missing at first.
+    Folder(String),
+}
+
+/// What is known about an image, and its bytes where they were asked for.
+pub(crate) struct Image {
+    /// In bytes.
+    pub(crate) size: u64,
+    /// As the store spells it.
+    pub(crate) entity_tag: Option<String>,
+    pub(crate) modified: std::time::SystemTime,
+    /// What the store says about the type and the encoding.
+    pub(crate) content_type: Option<String>,
+    pub(crate) content_encoding: Option<String>,
+    pub(crate) bytes: BoxStream<'static, object_store::Result<Bytes>>,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoImage {
+    /// No object bears this name.
+    #[error("there is no such image")]
+    Unknown,
+    /// The store is away, or refuses.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// A name that can't lead out of the bucket or the folder.
+pub(crate) fn parse_name(name: &str) -> Option<Path> {
+    let is_one_segment = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.contains(['/', '\\']);
+    is_one_segment.then(|| Path::parse(name).ok()).flatten()
+}
+
+impl Images {
+    pub(crate) fn new(settings: &settings::Images) -> Self {
+        let place = match settings {
+            settings::Images::Folder(folder) => Place::Folder(folder.clone()),
+            settings::Images::Store { endpoint, access_key, secret_key, bucket } => {
+                let store = AmazonS3Builder::new()
+                    .with_endpoint(endpoint)
+                    .with_access_key_id(access_key)
+                    .with_secret_access_key(secret_key.expose_secret())
+                    .with_bucket_name(bucket)
+                    .with_region(REGION)
+                    .with_virtual_hosted_style_request(false)
+                    .with_retry(retry())
+                    .with_client_options(client(endpoint))
+                    .build();
+                Place::Store(store.map(|store| Arc::new(store) as _).map_err(|error| describe(&error)))
+            }
+        };
+        Self { place, trouble: Episode::new("the image store is reached") }
+    }
+
+    /// What is known about an image, without its bytes.
+    pub(crate) async fn look(&self, name: &Path) -> Result<Image, NoImage> {
+        self.get(name, GetOptions::new().with_head(true)).await
+    }
+
+    /// A whole image.
+    pub(crate) async fn open(&self, name: &Path) -> Result<Image, NoImage> {
+        self.get(name, GetOptions::new()).await
+    }
+
+    /// A part of the very image that was looked at.
+    pub(crate) async fn open_range(&self, name: &Path, looked_at: &Image, range: Range<u64>) -> Result<Image, NoImage> {
+        let options = GetOptions::new().with_range(Some(range)).with_if_match(looked_at.entity_tag.clone());
+        self.get(name, options).await
+    }
+
+    /// Whether the last look found it missing.
+    pub(crate) fn are_away(&self) -> bool {
+        self.trouble.lasts()
+    }
+
+    /// Looks whether the store is there until the program stops.
+    pub(crate) async fn watch(self: Arc<Self>, shutdown: Shutdown) {
+        let mut ticks = interval(LOOK_PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            let ask = async {
+                let store = self.store()?;
+                let first = store.list(Some(&Path::from(NOTHING))).next().await;
+                first.transpose().map(drop).map_err(|error| describe(&error))
+            };
+            match timeout(FIRST_BYTE_LIMIT, ask).await.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
+                Ok(()) => self.trouble.works(),
+                Err(why) => self.trouble.fails(Level::Warn, &format!("images can't be read: {why}")),
+            }
+        }
+    }
+
+    async fn get(&self, name: &Path, options: GetOptions) -> Result<Image, NoImage> {
+        let store = self.store().map_err(NoImage::Unavailable)?;
+        match timeout(FIRST_BYTE_LIMIT, store.get_opts(name, options)).await {
+            Ok(Ok(result)) => Ok(result.into()),
+            Ok(Err(error)) if is_unknown(&error) => Err(NoImage::Unknown),
+            Ok(Err(error)) => Err(NoImage::Unavailable(describe(&error))),
+            Err(_) => Err(NoImage::Unavailable("it does not answer".to_owned())),
+        }
+    }
+
+    fn store(&self) -> Result<Arc<dyn ObjectStore>, String> {
+        match &self.place {
+            Place::Store(store) => store.clone(),
+            Place::Folder(folder) => match LocalFileSystem::new_with_prefix(folder) {
+                Ok(folder) => Ok(Arc::new(folder)),
+                Err(_) => Err(format!("there is no folder `{folder}` (IMAGE_FOLDER)")),
+            },
+        }
+    }
+}
+
+impl From<GetResult> for Image {
+    fn from(result: GetResult) -> Self {
+        let attribute = |which| result.attributes.get(&which).map(|value| value.as_ref().to_owned());
+        Self {
+            size: result.meta.size,
+            entity_tag: result.meta.e_tag.clone(),
+            modified: result.meta.last_modified.into(),
+            content_type: attribute(Attribute::ContentType),
+            content_encoding: attribute(Attribute::ContentEncoding),
+            bytes: result.into_stream(),
+        }
+    }
+}
+
+fn retry() -> RetryConfig {
+    let backoff =
+        BackoffConfig { init_backoff: Duration::from_millis(50), max_backoff: Duration::from_millis(200), base: 2.0 };
+    RetryConfig { backoff, max_retries: RETRIES, retry_timeout: STORE_TIMEOUT }
+}
+
+fn client(endpoint: &str) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(true)
+        // Without TLS the system's certificates are of no use, and a small image has none.
+        .with_no_system_certificates(endpoint.starts_with("http://"))
+        .with_connect_timeout(STORE_TIMEOUT)
+        .with_read_timeout(STORE_TIMEOUT)
+        // A large image on a slow line takes as long as it takes.
+        .with_timeout_disabled()
+}
+
+/// A name that the file system doesn't take is one that nothing bears.
+fn is_unknown(error: &Error) -> bool {
+    if matches!(error, Error::NotFound { .. } | Error::InvalidPath { .. }) {
+        return true;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidFilename) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// One line; the client library's own text has neither keys nor signatures.
+fn describe(error: &Error) -> String {
+    error.to_string().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_name;
+
+    #[test]
+    fn names_are_keys_as_they_are_spelled() {
+        for name in ["sofia.png", "ä ö.jpg", "100%.png", "a#1.png", ".hidden", "..."] {
+            assert_eq!(parse_name(name).unwrap().as_ref(), name);
+        }
+    }
+
+    #[test]
+    fn no_name_leads_elsewhere() {
+        let long = "a".repeat(1_025);
+        for name in ["", ".", "..", "/etc/passwd", "a/b", "..\\b", "a\0b", "a\nb", "\u{7f}", &long] {
+            assert_eq!(parse_name(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! HTTP <- Redis <- PostgreSQL: answers from the cache what the cache can answer, and fills it where that is safe.
+//!
+//! In the order of a request: server and routes, the decision, the cache, and on a miss one flight to PostgreSQL.
+
+mod server;
+
+mod problem;
+mod routes;
+
+mod read;
+
+mod cache;
+mod cities;
+
+mod flight;
+
+mod fill;
+
+mod database;
+mod session;
+mod unreadable;
+
+mod images;
+
+mod primary;
+mod readiness;
+mod shards;
+
+mod clock;
+mod episode;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::keys::Keys;
+use common::settings::Settings;
+use common::shutdown::Shutdown;
+use tokio::runtime::Handle;
+
+use crate::cache::Cache;
+use crate::clock::Moment;
+use crate::database::{Database, Question};
+use crate::episode::Episode;
+use crate::flight::Flights;
+use crate::images::Images;
+use crate::primary::Primary;
+use crate::read::Answer;
+use crate::session::Sessions;
+use crate::shards::Shards;
+use crate::unreadable::Unreadable;
+
+/// Looks at the heartbeat row within the bound: what a proof needs (DESIGN 4.8).
+const LOOKS_PER_BOUND: u32 = 4;
+
+/// Longest time between two looks at the heartbeat row, however large the bound.
+const LOOK_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// A lease lives this many times longer than a statement may take: a read that ends later than this just isn't filled.
+const STATEMENTS_PER_LEASE: u32 = 2;
+
+/// What all threads of the server share.
+pub(crate) struct Api {
+    started: Moment,
+    bound: Duration,
+    flights: Arc<Flights<Result<Answer, Unreadable>>>,
+
+    cache: Arc<Cache>,
+    shards: Arc<Shards>,
+    lease_life: Duration,
+    time_to_live: Duration,
+    filling: Episode,
+
+    question: Question,
+    database: Database,
+    primary: Arc<Primary>,
+
+    images: Arc<Images>,
+}
+
+impl Api {
+    fn new(settings: &Settings) -> Self {
+        let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
+        let cache = Arc::new(Cache::new(&settings.redis, keys));
+        let sessions = Sessions::new(&settings.postgres);
+        let primary = Arc::new(Primary::new(sessions.clone()));
+        Self {
+            started: Moment::now(),
+            bound: settings.cache.bound,
+            flights: Arc::new(Flights::new(Handle::current())),
+            shards: Arc::new(Shards::new(Arc::clone(&cache))),
+            cache,
+            lease_life: settings.postgres.statement_timeout * STATEMENTS_PER_LEASE,
+            time_to_live: settings.cache.time_to_live,
+            filling: Episode::new("Redis stores answers again"),
+            question: Question::new(cities::SQL),
+            database: Database::new(sessions, settings.postgres.pool_size, Arc::clone(&primary)),
+            primary,
+            images: Arc::new(Images::new(&settings.images)),
+        }
+    }
+}
+
+/// Serves until `shutdown`, then finishes what it has begun.
+///
+/// Everything that it needs may be away, at the start and later: what can be answered is.
+pub async fn run(settings: Settings, shutdown: Shutdown) {
+    let api = Arc::new(Api::new(&settings));
+    let look_pause = (settings.cache.bound / LOOKS_PER_BOUND).min(LOOK_PAUSE_MAX);
+    tokio::spawn(Arc::clone(&api.primary).watch(look_pause, shutdown.clone()));
+    tokio::spawn(Arc::clone(&api.shards).watch(shutdown.clone()));
+    tokio::spawn(Arc::clone(&api.images).watch(shutdown.clone()));
+    server::serve(&settings, api, shutdown).await;
+}

@@ -1,0 +1,170 @@
+//! Looks at the heartbeat row again and again: which generation vouches for the primary, and does its number go on?
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::heartbeat::Heartbeat;
+use common::random::Name;
+use common::shutdown::Shutdown;
+use log::Level;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_postgres::Client;
+
+use crate::clock::Moment;
+use crate::episode::Episode;
+use crate::session::Sessions;
+use crate::unreadable::Unreadable;
+
+/// Least time between two looks on new connections, whatever happens: a connection costs PostgreSQL a process.
+const LOOK_AGAIN_PAUSE: Duration = Duration::from_millis(250);
+
+/// Outbox rows are counted up to here: whether there are 10,000 or a million, the relay doesn't keep up.
+pub(crate) const OUTBOX_COUNTED_MAX: i64 = 10_000;
+
+/// What the looks have found.
+pub(crate) struct Primary {
+    sessions: Sessions,
+    looker: tokio::sync::Mutex<Looker>,
+    newest: Mutex<Newest>,
+    trouble: Episode,
+}
+
+/// Who looks: one at a time, on a connection of its own, so that a busy pool doesn't delay it.
+#[derive(Default)]
+struct Looker {
+    session: Option<Client>,
+    opened: Option<Moment>,
+}
+
+/// The newest look.
+#[derive(Clone)]
+pub(crate) struct Newest {
+    /// The row, if there was a valid one.
+    pub(crate) heartbeat: Option<Heartbeat>,
+    /// When a look first found it as it is.
+    pub(crate) changed: Moment,
+    /// Outbox rows, at most [`OUTBOX_COUNTED_MAX`] and one; `None` where they can't be counted.
+    pub(crate) outbox: Option<i64>,
+    /// Why the last look found nothing, if so; the row is then what an earlier one found.
+    pub(crate) failure: Option<Unreadable>,
+}
+
+impl Primary {
+    pub(crate) fn new(sessions: Sessions) -> Self {
+        let failure = Some(Unreadable::Unreachable("nobody has tried yet".to_owned()));
+        Self {
+            sessions,
+            looker: tokio::sync::Mutex::default(),
+            newest: Mutex::new(Newest { heartbeat: None, changed: Moment::now(), outbox: None, failure }),
+            trouble: Episode::new("PostgreSQL is reached"),
+        }
+    }
+
+    /// What the newest look found.
+    pub(crate) fn newest(&self) -> Newest {
+        self.newest.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Whether `generation` is what the newest look found; no row is a finding too.
+    pub(crate) fn is_newest(&self, generation: Option<Name>) -> bool {
+        let newest = self.newest.lock().expect("nobody panics with it");
+        newest.heartbeat.map(|heartbeat| heartbeat.generation) == generation
+    }
+
+    /// The same, but before it says no it looks again on a new connection, unless somebody just did.
+    pub(crate) async fn is_newest_after_another_look(&self, generation: Option<Name>) -> Result<bool, Unreadable> {
+        if self.is_newest(generation) {
+            return Ok(true);
+        }
+        let mut looker = self.looker.lock().await;
+        if looker.opened.is_none_or(|opened| opened.elapsed() >= LOOK_AGAIN_PAUSE) {
+            looker.session = None;
+            self.look(&mut looker).await?;
+        }
+        Ok(self.is_newest(generation))
+    }
+
+    /// Looks every `pause` until the program stops.
+    pub(crate) async fn watch(self: Arc<Self>, pause: Duration, shutdown: Shutdown) {
+        let mut ticks = interval(pause);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            let mut looker = self.looker.lock().await;
+            if self.look(&mut looker).await.is_ok() {
+                self.count_outbox(&mut looker).await;
+            }
+        }
+    }
+
+    async fn look(&self, looker: &mut Looker) -> Result<(), Unreadable> {
+        let found = match self.session(looker).await {
+            Ok(session) => {
+                timeout(self.sessions.statement_limit, look_on(session)).await.unwrap_or(Err(Unreadable::TooSlow))
+            }
+            Err(failure) => Err(failure),
+        };
+        if found.is_err() {
+            looker.session = None;
+        }
+        self.note(found)
+    }
+
+    async fn session<'a>(&self, looker: &'a mut Looker) -> Result<&'a Client, Unreadable> {
+        if looker.session.as_ref().is_none_or(Client::is_closed) {
+            looker.opened = Some(Moment::now());
+            looker.session = Some(self.sessions.open().await?);
+        }
+        looker.session.as_ref().ok_or(Unreadable::TooSlow)
+    }
+
+    fn note(&self, found: Result<Option<Heartbeat>, Unreadable>) -> Result<(), Unreadable> {
+        let mut newest = self.newest.lock().expect("nobody panics with it");
+        newest.failure = found.clone().err();
+        match found {
+            Ok(heartbeat) => {
+                if newest.heartbeat != heartbeat {
+                    newest.heartbeat = heartbeat;
+                    newest.changed = Moment::now();
+                }
+                self.trouble.works();
+                Ok(())
+            }
+            Err(failure) => {
+                let level = if matches!(failure, Unreadable::Unreachable(_)) { Level::Warn } else { Level::Error };
+                self.trouble.fails(level, &failure.to_string());
+                Err(failure)
+            }
+        }
+    }
+
+    async fn count_outbox(&self, looker: &mut Looker) {
+        let Some(session) = looker.session.as_ref() else { return };
+        let count = session.query_one(include_str!("sql/outbox.sql"), &[&(OUTBOX_COUNTED_MAX + 1)]);
+        let count = match timeout(self.sessions.statement_limit, count).await {
+            Ok(Ok(row)) => row.try_get(0).ok(),
+            Ok(Err(_)) => None,
+            Err(_) => {
+                looker.session = None;
+                None
+            }
+        };
+        self.newest.lock().expect("nobody panics with it").outbox = count;
+    }
+}
+
+/// The heartbeat row. Without its table, and not on a standby, there is none: no worker was here yet.
+async fn look_on(session: &Client) -> Result<Option<Heartbeat>, Unreadable> {
+    match session.query_opt(include_str!("sql/heartbeat.sql"), &[]).await.map_err(Unreadable::from) {
+        Ok(None) => Ok(None),
+        Ok(Some(row)) => {
+            let (generation, number): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let number = u64::try_from(number).unwrap_or_default();
+            Ok(Name::parse(generation).map(|generation| Heartbeat { generation, number }))
+        }
+        Err(Unreadable::NoTable(_)) => {
+            let standby = session.query_one("select pg_catalog.pg_is_in_recovery()", &[]).await?;
+            if standby.try_get(0)? { Err(Unreadable::Standby) } else { Ok(None) }
+        }
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,77 @@
+//! Why PostgreSQL gave no answer: each variant is a decision about the connection, the log and the client.
+
+use common::postgres::{Unfit, describe};
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+/// Why PostgreSQL gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// All connections are in use, and none became free in time.
+    #[error("no connection to PostgreSQL became free in time; DB_POOL_SIZE of them are in use")]
+    Busy,
+    /// No connection, or it broke.
+    #[error("PostgreSQL can't be reached: {0}")]
+    Unreachable(String),
+    /// The statement, or the way to it, took longer than it may.
+    #[error("PostgreSQL did not answer in time")]
+    TooSlow,
+    /// It answers, but isn't the primary: what it holds may be old.
+    #[error("PostgreSQL is a standby; the api reads the primary only")]
+    Standby,
+    /// A table is missing; whose it is tells the statement.
+    #[error("{0}")]
+    NoTable(String),
+    /// It answers, and refuses: a column, a right, a pooler in between.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Unreadable {
+    /// Whether another connection may do better: this one broke, or leads to what was the primary once.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Standby)
+    }
+}
+
+impl From<Error> for Unreadable {
+    fn from(error: Error) -> Self {
+        let Some(code) = error.code() else { return Self::Unreachable(describe(&error)) };
+        match code.clone() {
+            SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => Self::TooSlow,
+            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => Self::NoTable(describe(&error)),
+            // A standby has no unlogged tables. The other meaning of this code, a cached plan that fits no longer, is
+            // gone on the next connection.
+            SqlState::FEATURE_NOT_SUPPORTED => Self::Standby,
+            // The statement that this session had prepared is gone, so the session isn't ours any more.
+            SqlState::INVALID_SQL_STATEMENT_NAME => Self::Unreachable(describe(&error)),
+            // Operator intervention (a shutdown, for instance) and connection exceptions.
+            code if code.code().starts_with("57P") || code.code().starts_with("08") => {
+                Self::Unreachable(describe(&error))
+            }
+            _ => Self::Refused(describe(&error)),
+        }
+    }
+}
+
+impl From<Unfit> for Unreadable {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Postgres(error) => error.into(),
+            Unfit::Pooler => Self::Refused(unfit.to_string()),
+        }
+    }
+}
+
+impl From<PoolError> for Unreadable {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),
+            PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
+            PoolError::Timeout(_) => Self::TooSlow,
+            PoolError::PostCreateHook(HookError::Message(why)) => Self::Refused(why.into_owned()),
+            PoolError::Closed | PoolError::NoRuntimeSpecified => Self::Unreachable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Runs the program: one member of the group after the other, nearly always the first one for ever.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::keys::Keys;
+use common::settings::Settings;
+use common::shutdown::Shutdown;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::client;
+use crate::dead_letter::DeadLetters;
+use crate::member::{Ended, Member, Shared};
+use crate::renewals::Renewals;
+use crate::store::Store;
+use crate::topic::Topic;
+
+/// Before what failed for good is made anew.
+const ANEW_PAUSE: Duration = Duration::from_secs(1);
+
+/// Consumes until `shutdown`; returns when the batch in hand is applied, the group is left, and what couldn't be
+/// decoded is parked.
+pub async fn run(settings: Settings, shutdown: Shutdown) {
+    let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
+    let topic = made("the topic's client", || Topic::new(&settings.kafka)).await;
+    let store = made("the redis pool", || Store::new(&settings.redis, keys.clone())).await;
+    let (usable, is_usable) = watch::channel(false);
+    let mut shared = Shared {
+        topic: settings.kafka.topic.clone(),
+        backlog_limit: settings.kafka.backlog_limit,
+        store: Arc::new(store),
+        dead_letters: DeadLetters::new(&settings.kafka),
+        renewals: Renewals::new(),
+        usable: is_usable,
+        shutdown,
+    };
+    tokio::select! {
+        () = topic.watch(usable) => {}
+        () = consume(&settings, &mut shared) => {}
+    }
+    shared.dead_letters.flush().await;
+}
+
+async fn consume(settings: &Settings, shared: &mut Shared) {
+    let mut instance = settings.kafka.group_instance_id.clone();
+    loop {
+        let create = || client::create(&settings.kafka, instance.as_deref());
+        let (client, rebalances) = made("the kafka client", create).await;
+        match Member::new(client, rebalances, shared).run().await {
+            Ended::Shutdown => return,
+            Ended::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId)) => {
+                let name = instance.take().unwrap_or_default();
+                log::warn!("another consumer has the name {name} (KAFKA_GROUP_INSTANCE_ID): going on without one");
+            }
+            Ended::Failed(error) => {
+                log::error!("the kafka client failed ({error}): making a new one");
+                sleep(ANEW_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Makes a client, again and again if need be: the settings are checked, so that only the machine can refuse it.
+async fn made<T, E: Display>(what: &str, make: impl Fn() -> Result<T, E>) -> T {
+    loop {
+        match make() {
+            Ok(made) => return made,
+            Err(error) => log::error!("{what} can't be made ({error}): trying again"),
+        }
+        sleep(ANEW_PAUSE).await;
+    }
+}

@@ -1,0 +1,298 @@
+//! A member of the group: joins when the topic and Redis are ready, applies what comes, leaves when one of them isn't.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::message::Message;
+use common::shard::Shard;
+use common::shutdown::Shutdown;
+use futures_util::{FutureExt, StreamExt, stream};
+use rdkafka::consumer::{Consumer, MessageStream};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::apply::Progress;
+use crate::batch::Record;
+use crate::client::{Client, Context, Rebalance};
+use crate::dead_letter::DeadLetters;
+use crate::log_limit::LogLimit;
+use crate::partitions::{Partitions, Unopened};
+use crate::renewals::Renewals;
+use crate::store::{Away, CONCURRENCY, Store};
+
+/// Messages that are taken together at most. What is there is taken, nothing is waited for.
+const BATCH_MAX: usize = 1_000;
+
+/// Limit for leaving the group and for closing the client; whoever isn't heard is out by the session's timeout.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a client lives on after it gave up its partitions, so that its farewell gets out.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// Errors of Kafka come with every try; a line a minute tells as much.
+const ERROR_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What outlives a member.
+pub(crate) struct Shared {
+    /// Name of the topic.
+    pub(crate) topic: String,
+    /// Messages; a shard that has more before it is emptied instead.
+    pub(crate) backlog_limit: i64,
+    /// The cache.
+    pub(crate) store: Arc<Store>,
+    /// Where undecodable messages go.
+    pub(crate) dead_letters: DeadLetters,
+    /// Renewals in the log.
+    pub(crate) renewals: Renewals,
+    /// Whether the topic is as it must be.
+    pub(crate) usable: watch::Receiver<bool>,
+    /// Asks to stop.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// One client of the group.
+pub(crate) struct Member<'a> {
+    client: Arc<Client>,
+    rebalances: mpsc::UnboundedReceiver<Rebalance>,
+    partitions: Partitions,
+    errors: LogLimit,
+    shared: &'a mut Shared,
+}
+
+/// Why a member's life is over.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The program was asked to stop.
+    Shutdown,
+    /// The client is of no use any more.
+    Failed(KafkaError),
+}
+
+/// Why the group is left.
+#[derive(Debug)]
+enum Stop {
+    Shutdown,
+    TopicUnusable,
+    Away(Away),
+    Failed(KafkaError),
+}
+
+impl<'a> Member<'a> {
+    /// A client that has not joined yet.
+    pub(crate) fn new(
+        client: Arc<Client>,
+        rebalances: mpsc::UnboundedReceiver<Rebalance>,
+        shared: &'a mut Shared,
+    ) -> Self {
+        let store = Arc::clone(&shared.store);
+        let partitions = Partitions::new(&shared.topic, shared.backlog_limit, Arc::clone(&client), store);
+        Self { client, rebalances, partitions, errors: LogLimit::new(ERROR_INTERVAL), shared }
+    }
+
+    /// Joins and leaves as things are, until the program stops or the client fails for good.
+    pub(crate) async fn run(mut self) -> Ended {
+        let mut redis_away = false;
+        let ended = loop {
+            if let Err(ended) = self.until_ready(redis_away).await {
+                break ended;
+            }
+            let stop = match self.client.subscribe(&[&self.shared.topic]) {
+                Ok(()) => self.consume().await,
+                Err(error) => Stop::Failed(error),
+            };
+            if let Stop::Away(error) = &stop {
+                log::warn!("redis can't be written to ({error}): leaving the group so that another consumer goes on");
+            }
+            self.leave().await;
+            redis_away = matches!(stop, Stop::Away(_));
+            match stop {
+                Stop::Shutdown => break Ended::Shutdown,
+                Stop::Failed(error) => break Ended::Failed(error),
+                Stop::TopicUnusable | Stop::Away(_) => {}
+            }
+        };
+        self.close().await;
+        ended
+    }
+
+    /// Waits for the topic and for Redis. The client is polled meanwhile, since its events would pile up.
+    async fn until_ready(&mut self, redis_away: bool) -> Result<(), Ended> {
+        let Shared { store, usable, shutdown, .. } = &mut *self.shared;
+        let mut ready = pin!(async {
+            // Only at the end of the program nobody watches the topic any more.
+            let _ = usable.wait_for(|usable| *usable).await;
+            store.until_writable(redis_away).await;
+        });
+        let mut messages = self.client.stream();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Err(Ended::Shutdown),
+                () = &mut ready => return Ok(()),
+                Some(rebalance) = self.rebalances.recv() => {
+                    self.partitions.decline(rebalance).map_err(Ended::Failed)?;
+                }
+                Some(received) = messages.next() => {
+                    if let Err(error @ KafkaError::MessageConsumptionFatal(_)) = received {
+                        return Err(Ended::Failed(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Applies what comes, until there is a reason to leave.
+    async fn consume(&mut self) -> Stop {
+        let client = Arc::clone(&self.client);
+        let mut messages = client.stream();
+        loop {
+            let done = tokio::select! {
+                biased;
+                () = self.shared.shutdown.cancelled() => Err(Stop::Shutdown),
+                () = self.shared.usable.wait_for(|usable| !usable).map(drop) => Err(Stop::TopicUnusable),
+                Some(rebalance) = self.rebalances.recv() => {
+                    self.partitions.rebalance(rebalance).await.map_err(Stop::from)
+                }
+                () = self.partitions.anew_due() => self.partitions.begin_due().await.map_err(Stop::from),
+                Some(first) = messages.next() => self.take(first, &mut messages).await,
+            };
+            if let Err(stop) = done {
+                return stop;
+            }
+        }
+    }
+
+    /// Applies the first message and those that are there already.
+    async fn take(
+        &mut self,
+        first: KafkaResult<BorrowedMessage<'_>>,
+        messages: &mut MessageStream<'_, Context>,
+    ) -> Result<(), Stop> {
+        let mut batches = BTreeMap::new();
+        let mut received = Some(first);
+        let mut room = BATCH_MAX;
+        while let Some(result) = received {
+            match result {
+                Ok(message) => self.add(&message, &mut batches),
+                Err(error) => self.note(error)?,
+            }
+            room -= 1;
+            received = if room > 0 { messages.next().now_or_never().flatten() } else { None };
+        }
+        self.apply(batches).await
+    }
+
+    /// Adds a message to its shard's batch, unless that isn't open or has it behind it.
+    fn add(&mut self, message: &BorrowedMessage<'_>, batches: &mut BTreeMap<Shard, Vec<Record>>) {
+        let offset = message.offset();
+        let Some(shard) = self.partitions.expecting(message.partition(), offset) else { return };
+        let decoded = Message::decode(message.payload());
+        if let Err(reason) = &decoded {
+            self.shared.dead_letters.park(message, reason);
+        }
+        batches.entry(shard).or_default().push(Record { offset, message: decoded.ok() });
+    }
+
+    async fn apply(&mut self, mut batches: BTreeMap<Shard, Vec<Record>>) -> Result<(), Stop> {
+        let store = &*self.shared.store;
+        let applications = self.partitions.open().filter_map(|(shard, open)| {
+            let records = batches.remove(&shard)?;
+            Some(async move { (shard, open.apply(store, &records).await) })
+        });
+        let progress: Vec<_> = stream::iter(applications).buffer_unordered(CONCURRENCY).collect().await;
+        let mut committed = TopicPartitionList::new();
+        for (shard, progress) in progress {
+            match progress.map_err(Stop::Away)? {
+                Progress::Applied { next_offset, renewals } => {
+                    let offset = Offset::Offset(next_offset);
+                    committed
+                        .add_partition_offset(&self.shared.topic, shard.cast_signed(), offset)
+                        .map_err(Stop::Failed)?;
+                    for (offset, renewal) in renewals {
+                        self.shared.renewals.log(shard, offset, renewal);
+                    }
+                }
+                Progress::Overtaken => {
+                    log::info!("shard {shard}: somebody else has moved it: beginning where it is now");
+                    self.partitions.begin_anew(shard);
+                }
+            }
+        }
+        // For lag dashboards alone: it doesn't matter whether it succeeds.
+        if let Err(error) = self.client.store_offsets(&committed) {
+            log::debug!("offsets are not committed: {error}");
+        }
+        Ok(())
+    }
+
+    /// Decides what an error means; librdkafka tries again by itself, at its own pace.
+    fn note(&mut self, error: KafkaError) -> Result<(), Stop> {
+        use RDKafkaErrorCode::{
+            AllBrokersDown, AutoOffsetReset, BrokerTransportFailure, Resolve, UnknownTopicOrPartition,
+        };
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => return Err(Stop::Failed(error)),
+            KafkaError::MessageConsumption(AutoOffsetReset) => self.partitions.begin_all_anew(),
+            // What watches the topic logs these, once.
+            KafkaError::MessageConsumption(
+                AllBrokersDown | BrokerTransportFailure | Resolve | UnknownTopicOrPartition,
+            ) => log::debug!("{error}"),
+            _ => {
+                if let Some(others) = self.errors.pass(Instant::now()) {
+                    log::warn!("kafka: {error} ({others} others before it)");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the group, so that others have the partitions at once: closing alone wouldn't tell them.
+    async fn leave(&mut self) {
+        self.client.unsubscribe();
+        self.partitions.clear();
+        let client = Arc::clone(&self.client);
+        let mut messages = client.stream();
+        let given_up = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(rebalance) = self.rebalances.recv() => self.partitions.decline(rebalance)?,
+                    Some(_) = messages.next() => {}
+                    () = sleep(FAREWELL) => {
+                        if self.client.assignment()?.count() == 0 {
+                            return KafkaResult::Ok(());
+                        }
+                    }
+                }
+            }
+        };
+        match timeout(LEAVE_TIMEOUT, given_up).await {
+            Ok(Ok(())) => log::info!("left the group"),
+            Ok(Err(error)) => log::warn!("leaving the group failed: {error}"),
+            Err(_) => log::warn!("the group did not hear the farewell within {} ms", LEAVE_TIMEOUT.as_millis()),
+        }
+    }
+
+    /// Closes the client, which blocks.
+    async fn close(self) {
+        let Self { client, rebalances, partitions, .. } = self;
+        let closing = tokio::task::spawn_blocking(move || drop((rebalances, partitions, client)));
+        if timeout(LEAVE_TIMEOUT, closing).await.is_err() {
+            log::debug!("the kafka client takes long to close");
+        }
+    }
+}
+
+impl From<Unopened> for Stop {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Away(away) => Self::Away(away),
+            Unopened::Kafka(error) => Self::Failed(error),
+        }
+    }
+}

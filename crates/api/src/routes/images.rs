@@ -7,8 +7,9 @@ use actix_web::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Data, Path};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::stream;
 
 use crate::Api;
 use crate::images::{Image, NoImage, parse_name};
@@ -33,7 +34,8 @@ pub(crate) async fn get(request: HttpRequest, name: Path<String>, api: Data<Api>
         return Ok(describe(&image, name.as_ref(), StatusCode::NOT_MODIFIED).finish());
     }
     if request.method() == Method::HEAD {
-        return Ok(describe(&image, name.as_ref(), StatusCode::OK).no_chunking(image.size).finish());
+        let no_bytes = stream::empty::<object_store::Result<Bytes>>();
+        return Ok(describe(&image, name.as_ref(), StatusCode::OK).body(SizedStream::new(image.size, no_bytes)));
     }
     match range(&request, &image) {
         None => {

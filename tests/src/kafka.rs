@@ -1,8 +1,7 @@
 //! Kafka: the shared broker with a topic for each test, and brokers of a test's own.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -10,11 +9,12 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::process::Signal;
 use crate::server::{Server, script};
+use crate::tool::feed;
 use crate::{Settings, given};
 
 /// Limit for one request to the broker.
@@ -216,19 +216,32 @@ impl Topic {
         delivery.unwrap_or_else(|(error, _)| panic!("topic {}: {error}", self.name));
     }
 
-    /// Gives `lines` to one of Kafka's own tools that read them, such as `kafka-console-producer`.
+    /// Produces one message in a transaction that stays open until the producer is dropped.
+    ///
+    /// # Panics
+    /// If the broker doesn't take it.
+    pub async fn produce_in_open_transaction(&self, payload: &str) -> FutureProducer {
+        let producer: FutureProducer =
+            client_config(&self.broker).set("transactional.id", &self.name).create().expect("it is a configuration");
+        let begin = {
+            let producer = producer.clone();
+            move || producer.init_transactions(REQUEST_LIMIT).and_then(|()| producer.begin_transaction())
+        };
+        tokio::task::spawn_blocking(begin).await.expect("it ends").expect("the broker knows transactions");
+        let message: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.name).payload(payload.as_bytes());
+        let delivery = producer.send(message, REQUEST_LIMIT).await;
+        delivery.unwrap_or_else(|(error, _)| panic!("topic {}: {error}", self.name));
+        producer
+    }
+
+    /// Gives `lines` to `kafka-console-producer`.
     ///
     /// # Panics
     /// If it fails.
     pub fn console_producer(&self, arguments: &[&str], lines: &[u8]) {
-        let mut tool = Command::new(script("kafka"))
-            .args(["tool", "kafka-console-producer", "--bootstrap-server", &self.broker, "--topic", &self.name])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("local/kafka is there");
-        tool.stdin.take().expect("it is piped").write_all(lines).expect("the tool reads");
-        assert!(tool.wait().expect("the tool ends").success(), "kafka-console-producer failed");
+        let mut command = Command::new(script("kafka"));
+        command.args(["tool", "kafka-console-producer", "--bootstrap-server", &self.broker, "--topic", &self.name]);
+        feed(command.args(arguments), lines);
     }
 
     /// All messages that are there now, ordered by partition and offset.

@@ -19,6 +19,7 @@ pub mod judge;
 pub mod load;
 pub mod program;
 pub mod system;
+pub mod tool;
 
 pub use background::block_on;
 pub use eventually::{eventually, holds};

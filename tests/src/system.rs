@@ -8,7 +8,7 @@ use crate::eventually::{eventually, holds};
 use crate::{Answer, Database, Http, Kafka, Program, Redis, Settings, Topic, judge};
 
 /// From a start, or a disturbance, until all is well again.
-pub const WHOLE_LIMIT: Duration = Duration::from_secs(10);
+pub const WHOLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Shards of a system with default settings.
 pub const SHARDS: u32 = 8;
@@ -51,7 +51,11 @@ impl System {
 
     /// Starts the three programs on a database and waits for nothing.
     pub async fn launch(database: Database, settings: Settings) -> Self {
-        let (redis, topic) = (Redis::start().await, Kafka::shared().topic());
+        Self::launch_with(database, Redis::start().await, Kafka::shared().topic(), settings)
+    }
+
+    /// Starts the three programs on these servers, with settings on top, and waits for nothing.
+    pub fn launch_with(database: Database, redis: Redis, topic: Topic, settings: Settings) -> Self {
         let all = [database.settings(), redis.settings(), topic.settings(), settings].concat();
         let (api, http) = Program::api(all.clone());
         Self {
@@ -87,8 +91,8 @@ impl System {
     async fn follows(&self) -> Result<(), String> {
         let row = "select generation from cities_cache.heartbeat";
         // Before the first migration there is no such table.
-        let client = self.database.connect().await.map_err(|error| error.to_string())?;
-        let row = client.query_opt(row, &[]).await.map_err(|error| error.to_string())?;
+        let client = self.database.connect().await.map_err(|error| format!("{error:?}"))?;
+        let row = client.query_opt(row, &[]).await.map_err(|error| format!("{error:?}"))?;
         let generation: String = row.ok_or("no heartbeat")?.get(0);
         let states = self.states().await?;
         let follows = |state: &Option<String>| {
@@ -96,6 +100,11 @@ impl System {
             matches!(fields[..], [_, of, _, number, _] if of == generation && number != "-")
         };
         holds(states.iter().all(follows), (&generation, &states))
+    }
+
+    /// Name of the relay's generation, where one has begun.
+    pub async fn generation(&self) -> Option<String> {
+        self.database.text("select generation from cities_cache.heartbeat").await
     }
 
     /// The state of each shard as it stands in Redis.

@@ -1,0 +1,179 @@
+//! Servers that are away when the programs start: each program stays up, says what it waits for, and is whole by itself
+//! soon after their return.
+
+use std::time::Duration;
+
+use harness::{Database, Http, Kafka, Program, Proxy, Redis, Settings, System, eventually, holds, settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::HEAL_LIMIT;
+
+/// How long a server stays away: several tries of everybody.
+const ABSENCE: Duration = Duration::from_secs(4);
+
+/// A system whose links to its servers can be cut.
+struct Links {
+    postgres: Proxy,
+    redis: Proxy,
+    kafka: Proxy,
+}
+
+impl Links {
+    fn to(database: &Database, redis: &Redis, kafka: &Kafka) -> Self {
+        Self {
+            postgres: Proxy::to(&format!("{}:{}", database.host, database.port)),
+            redis: Proxy::to(&format!("127.0.0.1:{}", redis.port)),
+            kafka: Proxy::to(&kafka.address),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        settings([
+            ("DB_PORT", &self.postgres.port.to_string()),
+            ("REDIS_PORT", &self.redis.port.to_string()),
+            ("KAFKA_BOOTSTRAP_SERVERS", &format!("127.0.0.1:{}", self.kafka.port)),
+        ])
+    }
+}
+
+/// A program, and the server that it has to name.
+type Speaks = (fn(&System) -> &Program, &'static str);
+
+/// Starts a system with some links cut, and mends them.
+async fn is_whole_after(cut: fn(&Links) -> Vec<&Proxy>, speaks: &[Speaks]) {
+    let (database, redis, topic) = (Database::new().await, Redis::start().await, Kafka::shared().topic());
+    let links = Links::to(&database, &redis, &Kafka::shared());
+    cut(&links).into_iter().for_each(Proxy::cut);
+
+    let all = [database.settings(), redis.settings(), topic.settings(), links.settings()].concat();
+    let mut system = System::launch_with(database, redis, topic, all);
+    sleep(ABSENCE).await;
+    stays_up(&mut system).await;
+    for (program, server) in speaks {
+        says_once(program(&system), server);
+    }
+
+    cut(&links).into_iter().for_each(Proxy::restore);
+    system.whole_within(HEAL_LIMIT).await;
+    eventually(HEAL_LIMIT, "/readyz is content", async || ready(&system.http).await).await;
+}
+
+async fn stays_up(system: &mut System) {
+    for program in [&mut system.worker, &mut system.consumer, &mut system.api] {
+        let status = program.process().exit_status();
+        assert!(status.is_none(), "a program ended by itself: {status:?}");
+    }
+    assert_eq!(system.http.get("/health").await.unwrap().status, 200);
+    let ready = system.http.get("/readyz").await.unwrap();
+    assert_eq!(ready.status, 503, "{}", ready.text());
+}
+
+/// One line names the server that is waited for, a second one at most what it leads to; not one for each try.
+fn says_once(program: &Program, server: &str) {
+    let naming =
+        |line: &String| line.to_lowercase().contains(server) && (line.contains("WARN") || line.contains("ERROR"));
+    let lines: Vec<_> = program.log().into_iter().filter(naming).collect();
+    assert!((1..=2).contains(&lines.len()), "{server} is named in {} lines: {lines:#?}", lines.len());
+}
+
+async fn ready(http: &Http) -> Result<(), String> {
+    let answer = http.get("/readyz").await?;
+    holds(answer.status == 200, answer.text())
+}
+
+#[tokio::test]
+async fn without_postgres_at_start_all_wait_and_heal() {
+    let speaks: [Speaks; 2] = [(|system| &system.worker, "postgresql"), (|system| &system.api, "postgresql")];
+    is_whole_after(|links| vec![&links.postgres], &speaks).await;
+}
+
+#[tokio::test]
+async fn without_redis_at_start_all_wait_and_heal() {
+    let speaks: [Speaks; 2] = [(|system| &system.consumer, "redis"), (|system| &system.api, "redis")];
+    is_whole_after(|links| vec![&links.redis], &speaks).await;
+}
+
+#[tokio::test]
+async fn without_kafka_at_start_all_wait_and_heal() {
+    let speaks: [Speaks; 2] = [(|system| &system.consumer, "kafka"), (|system| &system.worker, "kafka")];
+    is_whole_after(|links| vec![&links.kafka], &speaks).await;
+}
+
+#[tokio::test]
+async fn without_any_server_at_start_all_wait_and_heal() {
+    let speaks: [Speaks; 4] = [
+        (|system| &system.worker, "postgresql"),
+        (|system| &system.worker, "kafka"),
+        (|system| &system.consumer, "kafka"),
+        (|system| &system.api, "redis"),
+    ];
+    is_whole_after(|links| vec![&links.postgres, &links.redis, &links.kafka], &speaks).await;
+}
+
+#[tokio::test]
+async fn without_redis_cities_come_from_postgres() {
+    let mut system = System::start().await;
+    system.redis.kill();
+    for code in ["BGR", "FRA"] {
+        let answer = system.get_city(code).await;
+        assert_eq!((answer.status, answer.source().as_str()), (200, "database"));
+    }
+    system.redis.restart().await;
+    system.whole_within(HEAL_LIMIT).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_comes_late_finds_everything_waiting() {
+    let mut kafka = Kafka::stopped();
+    let (database, redis, topic) = (Database::new().await, Redis::start().await, kafka.topic());
+    let all = [database.settings(), redis.settings(), topic.settings()].concat();
+    let mut system = System::launch_with(database, redis, topic, all);
+    sleep(ABSENCE).await;
+    stays_up(&mut system).await;
+    kafka.restart().await;
+    system.whole_within(HEAL_LIMIT).await;
+    system.judge(HEAL_LIMIT).await;
+}
+
+#[tokio::test]
+async fn without_the_store_images_are_refused_and_cities_answered() {
+    let link = Proxy::to(&format!("127.0.0.1:{}", store().await));
+    link.cut();
+    let endpoint = format!("http://127.0.0.1:{}", link.port);
+    let system = System::start_with(settings([("MINIO_ENDPOINT", &endpoint)])).await;
+    let answer = system.http.get("/image/sofia.png").await.unwrap();
+    assert_eq!((answer.status, answer.header("content-type")), (503, "application/problem+json"));
+    assert!(!answer.header("retry-after").is_empty());
+    assert_eq!(system.get_city("BGR").await.status, 200);
+
+    link.restore();
+    eventually(HEAL_LIMIT, "the image is served", async || {
+        let answer = system.http.get("/image/sofia.png").await?;
+        holds(answer.status == 200 && answer.body == IMAGE, (answer.status, answer.text()))
+    })
+    .await;
+}
+
+/// What the store below holds.
+const IMAGE: &[u8] = b"a picture";
+
+/// As much of an S3 server as one object needs; the real one is in the documented containers.
+async fn store() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = [0; 8_192];
+            let _ = client.read(&mut request).await;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"1\"\r\nContent-Type: image/png\r\n\
+                 Last-Modified: Tue, 24 Nov 2026 08:00:00 GMT\r\nConnection: close\r\n\r\n",
+                IMAGE.len()
+            );
+            let _ = client.write_all(&[head.as_bytes(), IMAGE].concat()).await;
+        }
+    });
+    port
+}

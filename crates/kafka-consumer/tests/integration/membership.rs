@@ -1,0 +1,137 @@
+//! Several consumers share the shards; who can't reach Redis, or is stopped or killed, leaves them to the others.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::cmd;
+use harness::{Program, Proxy, Redis, eventually, holds};
+
+use crate::setup::{Relay, SHARDS, SOON, STOP, Setup};
+
+/// Who is stopped leaves at once, who is killed after the session's timeout of 6 s; the bound of the api is 2 s.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn two_consumers_share_the_shards_and_one_that_stops_leaves_them_at_once() {
+    let setup = Setup::new().await;
+    let (mut first, mut relay) = setup.consumer_and_relay().await;
+    let epochs = setup.epochs().await;
+    let mut second = setup.consumer().await;
+    first.wait_log(SOON, "are no longer this consumer's").await;
+    setup.heard(&mut relay).await;
+    first.stop(STOP).await;
+    beats_within(AT_ONCE, &setup, &mut relay).await;
+    assert_eq!(setup.epochs().await, epochs, "nothing was missed");
+    second.stop(STOP).await;
+}
+
+#[tokio::test]
+async fn a_killed_consumer_with_a_name_has_its_shards_again_at_once() {
+    let setup = Setup::new().await;
+    let (mut consumer, mut relay) = named(&setup, "one").await;
+    let epochs = setup.epochs().await;
+    consumer.restart();
+    beats_within(AT_ONCE, &setup, &mut relay).await;
+    assert_eq!(setup.epochs().await, epochs);
+}
+
+#[tokio::test]
+async fn a_consumer_whose_name_another_one_took_goes_on_without() {
+    let setup = Setup::new().await;
+    let (first, mut relay) = named(&setup, "one").await;
+    let second = named(&setup, "one").await.0;
+    first.wait_log(SOON, "another consumer has the name one").await;
+    // Both are members now.
+    second.wait_log(SOON, "are no longer this consumer's").await;
+    let number = relay.beat().await;
+    eventually(SOON, "the heartbeat is applied", async || setup.are_at(relay.generation, number).await).await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_cut_off_from_redis_leaves_the_shards_to_others_and_comes_back() {
+    let setup = Setup::new().await;
+    let link = Proxy::to(&format!("127.0.0.1:{}", setup.redis.port));
+    let mut settings = setup.settings();
+    settings.extend(harness::settings([("REDIS_PORT", &link.port.to_string())]));
+    let mut cut_off = Program::kafka_consumer(settings);
+    cut_off.wait_log(SOON, "are this consumer's").await;
+    let mut relay = Relay::new(&setup);
+    setup.heard(&mut relay).await;
+    let _other = setup.consumer().await;
+    link.black_hole();
+    setup.heard(&mut relay).await;
+    cut_off.wait_log(SOON, "leaving the group").await;
+    link.restore();
+    cut_off.wait_log(SOON, "can be written to again").await;
+    let shared = eventually(SOON, "it has shards again", async || {
+        let lines = cut_off.log_lines("are this consumer's").len();
+        holds(lines >= 2, lines)
+    });
+    shared.await;
+    setup.heard(&mut relay).await;
+    cut_off.stop(STOP).await;
+}
+
+#[tokio::test]
+async fn an_absent_redis_is_waited_for_at_the_start_and_later() {
+    let mut setup = Setup::new().await;
+    setup.redis.stop().await;
+    let mut consumer = setup.start();
+    consumer.wait_log(SOON, "can't be written to").await;
+    setup.redis.restart().await;
+    consumer.wait_log(Duration::from_secs(5), "are this consumer's").await;
+    let mut relay = Relay::new(&setup);
+    setup.heard(&mut relay).await;
+
+    setup.redis.stop().await;
+    relay.beat().await;
+    consumer.wait_log(SOON, "leaving the group").await;
+    setup.redis.restart().await;
+    setup.heard(&mut relay).await;
+    setup.redis.pause();
+    relay.beat().await;
+    eventually(SOON, "it leaves again", async || {
+        let lines = consumer.log_lines("leaving the group").len();
+        holds(lines == 2, lines)
+    })
+    .await;
+    consumer.stop(STOP).await;
+    setup.redis.resume();
+}
+
+#[tokio::test]
+async fn a_redis_that_was_demoted_counts_as_absent() {
+    let setup = Setup::new().await;
+    let (consumer, mut relay) = setup.consumer_and_relay().await;
+    let primary = Redis::start().await;
+    let replicate = |host: &str, port: &str| {
+        let (host, port) = (host.to_owned(), port.to_owned());
+        let setup = &setup;
+        async move {
+            let mut connection = setup.redis.connection().await;
+            cmd("REPLICAOF").arg(host).arg(port).exec_async(&mut connection).await.unwrap();
+        }
+    };
+    replicate("127.0.0.1", &primary.port.to_string()).await;
+    relay.beat().await;
+    consumer.wait_log(SOON, "leaving the group").await;
+    replicate("no", "one").await;
+    setup.heard(&mut relay).await;
+    assert_eq!(consumer.log_lines("leaving the group").len(), 1);
+}
+
+async fn named(setup: &Setup, name: &str) -> (Program, Relay) {
+    let mut settings = setup.settings();
+    settings.extend(harness::settings([("KAFKA_GROUP_INSTANCE_ID", name)]));
+    let consumer = Program::kafka_consumer(settings);
+    consumer.wait_log(SOON, "are this consumer's").await;
+    let mut relay = Relay::new(setup);
+    setup.heard(&mut relay).await;
+    (consumer, relay)
+}
+
+/// The relay's next heartbeat reaches every shard within `limit`.
+async fn beats_within(limit: Duration, setup: &Setup, relay: &mut Relay) {
+    let number = relay.beat().await;
+    eventually(limit, "the heartbeat is applied", async || setup.are_at(relay.generation, number).await).await;
+    assert_eq!(SHARDS as usize, setup.epochs().await.len());
+}

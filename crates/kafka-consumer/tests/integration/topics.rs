@@ -1,0 +1,80 @@
+//! Topics that are not as they must be, and Kafka's absence: one line, and all is well once it is put right.
+
+use std::time::Duration;
+
+use harness::Kafka;
+
+use crate::setup::{Relay, SHARDS, SOON, STOP, Setup, partitions};
+
+/// The system is whole within 5 s of what was put right.
+const WHOLE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_missing_topic_is_waited_for() {
+    let setup = Setup::without_topic().await;
+    let consumer = setup.start();
+    consumer.wait_log(SOON, "doesn't exist: waiting for pg-notify-worker to create it").await;
+    setup.topic.create(partitions(), &[]).await;
+    consumer.wait_log(WHOLE, "are this consumer's").await;
+    setup.heard(&mut Relay::new(&setup)).await;
+}
+
+#[tokio::test]
+async fn a_topic_with_another_number_of_partitions_is_refused_in_one_line() {
+    let setup = Setup::without_topic().await;
+    setup.topic.create(partitions() - 1, &[]).await;
+    let mut consumer = setup.start();
+    consumer.wait_log(SOON, "has 2 partitions instead of 3 (SHARDS)").await;
+    setup.topic.grow(SHARDS as usize).await;
+    consumer.wait_log(WHOLE, "are this consumer's").await;
+    setup.heard(&mut Relay::new(&setup)).await;
+    assert_eq!(consumer.log_lines("instead of 3").len(), 1);
+    consumer.stop(STOP).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_grows_while_it_is_consumed_is_refused_until_it_is_put_right() {
+    let setup = Setup::new().await;
+    let (consumer, _relay) = setup.consumer_and_relay().await;
+    setup.topic.grow(SHARDS as usize + 1).await;
+    consumer.wait_log(SOON, "has 4 partitions instead of 3 (SHARDS)").await;
+    consumer.wait_log(SOON, "left the group").await;
+    setup.make_topic_again().await;
+    setup.heard(&mut Relay::new(&setup)).await;
+}
+
+#[tokio::test]
+async fn a_compacted_topic_is_refused_until_it_is_none() {
+    let setup = Setup::without_topic().await;
+    setup.topic.create(partitions(), &[("cleanup.policy", "compact,delete")]).await;
+    let consumer = setup.start();
+    consumer.wait_log(SOON, "is compacted, which loses messages").await;
+    setup.configure_topic("cleanup.policy", "delete").await;
+    consumer.wait_log(WHOLE, "are this consumer's").await;
+    setup.heard(&mut Relay::new(&setup)).await;
+    assert_eq!(consumer.log_lines("is compacted").len(), 1);
+}
+
+#[tokio::test]
+async fn an_absent_kafka_is_one_line_when_it_begins_and_one_when_it_ends() {
+    let mut kafka = Kafka::stopped();
+    let setup = Setup::on(kafka.topic()).await;
+    let mut consumer = setup.start();
+    consumer.wait_log(SOON, "doesn't answer").await;
+    kafka.restart().await;
+    setup.topic.create(partitions(), &[]).await;
+    consumer.wait_log(WHOLE, "are this consumer's").await;
+    let mut relay = Relay::new(&setup);
+    setup.heard(&mut relay).await;
+    let epochs = setup.epochs().await;
+
+    kafka.kill();
+    consumer.wait_log(SOON, "doesn't answer").await;
+    kafka.restart().await;
+    setup.heard(&mut relay).await;
+    assert_eq!(setup.epochs().await, epochs);
+    consumer.stop(STOP).await;
+    assert_eq!(consumer.log_lines("doesn't answer").len(), 2);
+    let lines = consumer.log_lines("").into_iter().filter(|line| !line.contains("DEBUG")).count();
+    assert!(lines < 30, "{lines} lines");
+}

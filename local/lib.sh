@@ -14,10 +14,13 @@ usage() { sed -n 's/^#   //p' "$0" >&2; exit 64; }
 # on_machine COMMAND: its path. ONLY_UNPACKED=1 hides what the machine has, to try the other way.
 on_machine() { [ -z "${ONLY_UNPACKED:-}" ] && command -v "$1"; }
 
+# unpacked NAME: the real path of what was unpacked as NAME (PostgreSQL's user may not follow our link to it).
+unpacked() { (cd -P "$servers/$1" 2>/dev/null && pwd) || echo "$servers/$1"; }
+
 # libraries NAME: LD_LIBRARY_PATH for what was unpacked as NAME; only libraries that the machine lacked are there.
 libraries() {
   local dir path=
-  for dir in "$servers/$1"/usr/lib/*-linux-* "$servers/$1"/lib/*-linux-*; do
+  for dir in "$(unpacked "$1")"/usr/lib/*-linux-* "$(unpacked "$1")"/lib/*-linux-*; do
     if [ -d "$dir" ]; then path=$path${path:+:}$dir; fi
   done
   echo "$path"
@@ -36,9 +39,10 @@ fi
 reachable() {
   local real
   mkdir -p "$1"
+  real=$(cd -P "$1" && pwd)
   if [ "$(id -u)" = 0 ]; then
-    chmod a+x "$1"
-    if ! "${as_postgres[@]}" test -x "$1"; then
+    chmod a+x "$real"
+    if ! "${as_postgres[@]}" test -x "$real"; then
       rmdir "$1" || die "$1: PostgreSQL runs as $postgres_user, who can't reach it, and it isn't empty"
       real=$(mktemp -d /var/lib/cities-cache.XXXXXX)
       chmod 755 "$real"
@@ -46,7 +50,7 @@ reachable() {
       say "$1 is in $real, since PostgreSQL runs as $postgres_user, who can't reach it here"
     fi
   fi
-  (cd -P "$1" && pwd)
+  echo "$real"
 }
 
 # Kafka needs Java 17. (macOS has a `java` that only says that there is none.)

@@ -1,0 +1,107 @@
+//! One leader at a time: the lock, the reads and the notifications are on one connection, and are lost together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::settings::Settings;
+use common::shutdown::Shutdown;
+use log::Level;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::condition::Condition;
+use crate::error::{Ended, Lost};
+use crate::migrate::migrate;
+use crate::outbox::Outbox;
+use crate::relay::Term;
+use crate::session::Session;
+
+/// Advisory lock (bigint form) of the leader.
+const LEADER_LOCK: i64 = 7_231_002;
+
+/// Between two tries of a worker that stands by: within this time it leads when the leader is gone.
+const STANDBY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Between two tries where somebody has to change something.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Between two tries to connect, and before a leader that lets go tries again: above [`STANDBY_INTERVAL`], so that
+/// whoever stands by is first.
+const LOST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Leads, or stands by, until `shutdown`.
+pub(crate) async fn lead(
+    settings: &Settings,
+    kafka_away: &Arc<Condition>,
+    topic_is_fit: watch::Receiver<bool>,
+    shutdown: &Shutdown,
+) {
+    let (said, incomplete) = (Condition::default(), Condition::default());
+    while !shutdown.is_cancelled() {
+        let term = async {
+            let outbox = tokio::select! {
+                outbox = begin(settings, &said) => outbox?,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            let topic_is_fit = topic_is_fit.clone();
+            let (said, incomplete) = (&said, &incomplete);
+            Term { settings, outbox, kafka_away, topic_is_fit, shutdown, said, incomplete }.run().await
+        };
+        let Err(ended) = Box::pin(term).await else { return };
+        tokio::select! {
+            () = sleep(report(&ended, &said)) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// Says why a term ended, and how long to wait for the next one.
+fn report(ended: &Ended, said: &Condition) -> Duration {
+    match ended {
+        Ended::Refused(line) => {
+            said.holds(Level::Error, line);
+            REFUSED_INTERVAL
+        }
+        Ended::Lost(lost) => {
+            said.holds(Level::Warn, format!("no lead without PostgreSQL: {lost}"));
+            LOST_INTERVAL
+        }
+        // That Kafka is away, or the topic wrong, is said where it is found.
+        Ended::NothingPublished(_) => {
+            log::debug!("{ended}");
+            LOST_INTERVAL
+        }
+    }
+}
+
+/// A connection with the leader's lock, in a database where all is in place.
+async fn begin(settings: &Settings, said: &Condition) -> Result<Outbox, Ended> {
+    let mut session = Session::open(&settings.postgres).await?;
+    migrate(&mut session, settings.relay.publication_for_all_tables).await?;
+    stand_by(&session, &settings.kafka.topic, said).await?;
+    Ok(Outbox::open(session).await?)
+}
+
+/// Waits for the lock, without ever standing in its queue.
+async fn stand_by(session: &Session, topic: &str, said: &Condition) -> Result<(), Ended> {
+    while !session.try_lock(LEADER_LOCK).await? {
+        if let Some(other) = topic_of_the_leader(session).await?
+            && other != topic
+        {
+            return Err(Ended::Refused(format!(
+                "another worker leads for topic {other} on this database, which serves one topic only; set KAFKA_TOPIC to \
+                 it, or stop that worker"
+            )));
+        }
+        said.holds(Level::Info, "stands by: another worker leads");
+        sleep(STANDBY_INTERVAL).await;
+    }
+    log::debug!("has the leader's lock");
+    Ok(())
+}
+
+async fn topic_of_the_leader(session: &Session) -> Result<Option<String>, Lost> {
+    let query = "select heartbeat.topic from cities_cache.heartbeat
+                 where heartbeat.table_oid = 'cities_cache.heartbeat'::regclass::oid";
+    Ok(session.query_opt(query, &[]).await?.map(|row| row.get(0)))
+}

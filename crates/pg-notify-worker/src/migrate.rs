@@ -1,0 +1,142 @@
+//! What must be there before anything is relayed: a server we can stand on, our schema, and the cities that ship.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use common::postgres::{Unfit, describe};
+use futures_util::{SinkExt, stream};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
+
+use crate::error::{Ended, Lost};
+use crate::session::Session;
+use crate::vouch::check_tables;
+
+/// Advisory lock (bigint form) of the one worker that changes the schema.
+const MIGRATION_LOCK: i64 = 7_231_001;
+
+/// Between two tries for it.
+const LOCK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Oldest release with what the capture needs, as `server_version_num`.
+const SERVER_VERSION_MIN: i32 = 150_000;
+
+/// Limit for all migrations, or for loading the data: seconds even on a slow disk.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(60);
+
+/// What ships with the project.
+const TABLES: [(&str, &str); 2] = [
+    ("public.country (code, name, continent, population)", include_str!("../../../data/country.csv")),
+    ("public.city (id, name, countrycode, district, population)", include_str!("../../../data/city.csv")),
+];
+
+mod embedded {
+    refinery::embed_migrations!("../../migrations");
+}
+
+/// Checks the server and the user's tables, then makes the schema what it must be.
+///
+/// # Errors
+/// [`Ended::Refused`] where somebody has to change something.
+pub(crate) async fn migrate(session: &mut Session, publication_for_all_tables: bool) -> Result<(), Ended> {
+    check_server(session).await?;
+    while !session.try_lock(MIGRATION_LOCK).await? {
+        sleep(LOCK_INTERVAL).await;
+    }
+    check_tables(session).await?;
+    let migrated = timeout(MIGRATION_LIMIT, apply(session, publication_for_all_tables)).await;
+    migrated.map_err(|_elapsed| Lost::Timeout(MIGRATION_LIMIT))??;
+    timeout(MIGRATION_LIMIT, load(session)).await.map_err(|_elapsed| Lost::Timeout(MIGRATION_LIMIT))??;
+    Ok(session.unlock(MIGRATION_LOCK).await?)
+}
+
+async fn check_server(session: &Session) -> Result<(), Ended> {
+    const SERVER: &str = include_str!("../sql/server.sql");
+    let server = session.query_one(SERVER, &[]).await?;
+    let again = session.query_one(SERVER, &[]).await?;
+    let version: i32 = server.get("version");
+    if server.get::<_, i32>("pid") != again.get::<_, i32>("pid") {
+        return Err(Unfit::Pooler.into());
+    }
+    if version < SERVER_VERSION_MIN {
+        let (release, least) = (version / 10_000, SERVER_VERSION_MIN / 10_000);
+        return Err(Ended::Refused(format!("PostgreSQL {release} is too old; {least} or newer is needed")));
+    }
+    if server.get("is_standby") {
+        return Err(Ended::Refused("this PostgreSQL is a standby; connect to the primary".to_owned()));
+    }
+    Ok(())
+}
+
+async fn apply(session: &mut Session, publication_for_all_tables: bool) -> Result<(), Ended> {
+    let state = session.client.query_one(include_str!("../sql/schema.sql"), &[]).await.map_err(Lost::Postgres)?;
+    if !state.get::<_, bool>("has_tables") && state.get("has_publication_for_all") && !publication_for_all_tables {
+        return Err(Ended::Refused(
+            "a publication FOR ALL TABLES would carry our tables to subscribers that lack them, and stop these, so \
+             nothing is created; ALLOW_PUBLICATION_FOR_ALL_TABLES=true if they have them"
+                .to_owned(),
+        ));
+    }
+    let needed = || {
+        let (database, role): (&str, &str) = (state.get("database"), state.get("role"));
+        format!("grant create on database \"{database}\" to \"{role}\"; grant create on schema public to \"{role}\"")
+    };
+    if !state.get::<_, bool>("has_schema") {
+        let created = session.client.batch_execute("create schema cities_cache").await;
+        created.map_err(|error| refused(&error, needed()))?;
+    }
+    let mut runner = embedded::migrations::runner();
+    runner.set_migration_table_name("cities_cache.schema_history");
+    let report = runner.run_async(&mut session.client).await.map_err(|error| match postgres_error(&error) {
+        Some(cause) => refused(cause, needed()),
+        None => Ended::Refused(format!("the schema can't be brought up to date: {error}")),
+    })?;
+    for migration in report.applied_migrations() {
+        log::info!("applied migration {migration}");
+    }
+    Ok(())
+}
+
+fn postgres_error(error: &refinery::Error) -> Option<&tokio_postgres::Error> {
+    error.source().and_then(|source| source.downcast_ref())
+}
+
+/// A DBA may have to give a right; what else PostgreSQL refuses is told as it says it.
+fn refused(error: &tokio_postgres::Error, needed: String) -> Ended {
+    match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Ended::Refused(format!("{}; a DBA has to run: {needed}", describe(error)))
+        }
+        Some(_) => Ended::Refused(format!("the schema can't be brought up to date: {}", describe(error))),
+        None => Ended::Lost(Lost::Closed(describe(error))),
+    }
+}
+
+/// Fills tables that our migration created, once: the cities and the mark come in one transaction.
+async fn load(session: &mut Session) -> Result<(), Lost> {
+    let due = "select from cities_cache.sample_data where created and not loaded for update";
+    let transaction = session.client.transaction().await?;
+    if transaction.query_opt(due, &[]).await?.is_none() {
+        return Ok(transaction.commit().await?);
+    }
+    for (table, csv) in TABLES {
+        let rows = copy(&transaction, table, csv).await?;
+        log::info!("loaded {rows} rows into {table}");
+    }
+    transaction.execute("update cities_cache.sample_data set loaded = true", &[]).await?;
+    Ok(transaction.commit().await?)
+}
+
+async fn copy(transaction: &Transaction<'_>, table: &str, csv: &'static str) -> Result<u64, tokio_postgres::Error> {
+    let statement = format!("copy {table} from stdin with (format csv, header)");
+    let sink = transaction.copy_in::<_, io::Cursor<&'static [u8]>>(&statement).await?;
+    let mut sink = std::pin::pin!(sink);
+    let pieces = csv.as_bytes().chunks(COPY_PIECE_BYTES).map(|piece| Ok(io::Cursor::new(piece)));
+    sink.send_all(&mut stream::iter(pieces)).await?;
+    sink.finish().await
+}
+
+/// The connection's buffer holds a few pieces at once.
+const COPY_PIECE_BYTES: usize = 64 * 1024;

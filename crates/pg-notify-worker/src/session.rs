@@ -1,0 +1,248 @@
+//! One connection to PostgreSQL: the lock, the reads and the notifications of a term stand and fall together on it.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::code::{CODE_BYTES_MAX, normalise};
+use common::postgres::{self, describe};
+use common::settings::Postgres;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Socket, Statement, ToStatement};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error::{Ended, Lost};
+
+/// Limit for one of our statements, all of which take milliseconds, before the connection is given up.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
+
+/// What PostgreSQL itself cancels: longer, since it also covers loading the data of a new installation.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long our DDL may stand in the queue for a table, where every later writer stands behind it.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// A leader that is stopped or cut off loses its session, and with it the locks, after so much silence; also the
+/// silence within a transaction. Its own heartbeats keep it away.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Limit for telling PostgreSQL to cancel what took too long.
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+
+/// Different codes notified by hand that are kept between two polls; more of them mean "anything may have changed".
+const NOTIFIED_CODES_MAX: usize = 1_000;
+
+/// A connection, and what arrived on it unasked.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) inbox: Arc<Inbox>,
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl Session {
+    /// Connects, and makes sure that the session is what was asked for.
+    pub(crate) async fn open(settings: &Postgres) -> Result<Self, Ended> {
+        let mut config = postgres::config(settings, "pg-notify-worker", STATEMENT_TIMEOUT, LOCK_TIMEOUT);
+        let idle = IDLE_TIMEOUT.as_millis();
+        let options = [
+            config.get_options().unwrap_or_default(),
+            &format!("-c idle_session_timeout={idle} -c idle_in_transaction_session_timeout={idle}"),
+            // The outbox is empty when it is planned for and may hold hundreds of thousands of dead rows later: always
+            // by the index, never planned again.
+            "-c enable_seqscan=off -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan",
+        ]
+        .join(" ");
+        config.options(options);
+        let (client, connection) = timeout(settings.connect_timeout, config.connect(NoTls))
+            .await
+            .map_err(|_elapsed| Lost::Timeout(settings.connect_timeout))?
+            .map_err(Lost::Postgres)?;
+        let inbox = Arc::new(Inbox::default());
+        let driver = AbortOnDropHandle::new(tokio::spawn(drive(connection, Arc::clone(&inbox))));
+        let session = Self { client, inbox, _driver: driver };
+        timeout(STATEMENT_LIMIT, postgres::verify(&session.client))
+            .await
+            .map_err(|_elapsed| Lost::Timeout(STATEMENT_LIMIT))??;
+        Ok(session)
+    }
+
+    /// All rows of one statement.
+    pub(crate) async fn query<S>(&self, statement: &S, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Lost>
+    where
+        S: ToStatement + ?Sized,
+    {
+        self.within(self.client.query(statement, parameters)).await
+    }
+
+    /// The one row of a statement.
+    pub(crate) async fn query_one<S>(&self, statement: &S, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Lost>
+    where
+        S: ToStatement + ?Sized,
+    {
+        self.within(self.client.query_one(statement, parameters)).await
+    }
+
+    /// The row of a statement, if there is one.
+    pub(crate) async fn query_opt<S>(
+        &self,
+        statement: &S,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Lost>
+    where
+        S: ToStatement + ?Sized,
+    {
+        self.within(self.client.query_opt(statement, parameters)).await
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) async fn execute<S>(&self, statement: &S, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, Lost>
+    where
+        S: ToStatement + ?Sized,
+    {
+        self.within(self.client.execute(statement, parameters)).await
+    }
+
+    /// Prepares a statement.
+    pub(crate) async fn prepare(&self, statement: &str) -> Result<Statement, Lost> {
+        self.within(self.client.prepare(statement)).await
+    }
+
+    /// Tries for an advisory lock of this session (bigint form), and never waits for it: a blocked `pg_advisory_lock`
+    /// holds a snapshot that a user's CREATE INDEX CONCURRENTLY waits for.
+    pub(crate) async fn try_lock(&self, lock: i64) -> Result<bool, Lost> {
+        Ok(self.query_one("select pg_try_advisory_lock($1)", &[&lock]).await?.get(0))
+    }
+
+    /// Gives it back.
+    pub(crate) async fn unlock(&self, lock: i64) -> Result<(), Lost> {
+        self.execute("select pg_advisory_unlock($1)", &[&lock]).await.map(drop)
+    }
+
+    /// Waits for a statement, but not for ever: after [`STATEMENT_LIMIT`] it is cancelled, and the session is lost.
+    async fn within<T>(&self, statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Lost> {
+        match timeout(STATEMENT_LIMIT, statement).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => match self.inbox.last_words() {
+                Some(words) if error.is_closed() => Err(Lost::Closed(words)),
+                _ => Err(Lost::Postgres(error)),
+            },
+            Err(_elapsed) => {
+                // Whether it worked doesn't matter: PostgreSQL's own timeouts end it too.
+                let _ = timeout(CANCEL_LIMIT, self.client.cancel_token().cancel_query(NoTls)).await;
+                Err(Lost::Timeout(STATEMENT_LIMIT))
+            }
+        }
+    }
+}
+
+/// Moves the connection's bytes until it ends, and puts what PostgreSQL sends unasked into the inbox.
+async fn drive(mut connection: Connection<Socket, NoTlsStream>, inbox: Arc<Inbox>) {
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(AsyncMessage::Notification(notification)) => inbox.put(notification.payload()),
+            Ok(_) => {} // Notices: "schema exists already" and the like.
+            Err(error) => {
+                inbox.letters().last_words = Some(describe(&error));
+                break;
+            }
+        }
+    }
+    inbox.arrived.notify_one();
+}
+
+/// Notifications that came since it was last emptied.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    letters: Mutex<Letters>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Letters {
+    codes: BTreeSet<String>,
+    too_many: bool,
+    last_words: Option<String>,
+}
+
+/// Changes that somebody notified by hand.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Notified {
+    Nothing,
+    Codes(Vec<String>),
+    Anything,
+}
+
+impl Inbox {
+    /// Returns when something has arrived, or the connection has ended.
+    pub(crate) async fn arrival(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes out the codes that were notified by hand.
+    pub(crate) fn take(&self) -> Notified {
+        let mut letters = self.letters();
+        let codes = mem::take(&mut letters.codes);
+        if mem::take(&mut letters.too_many) {
+            Notified::Anything
+        } else if codes.is_empty() {
+            Notified::Nothing
+        } else {
+            Notified::Codes(codes.into_iter().collect())
+        }
+    }
+
+    /// An empty payload only wakes; any other is a code that changed.
+    fn put(&self, payload: &str) {
+        let code = normalise(payload);
+        if code.len() > CODE_BYTES_MAX {
+            log::debug!("a notification of {} bytes is ignored: no code is that long", code.len());
+        } else if !code.is_empty() {
+            let mut letters = self.letters();
+            if letters.codes.len() < NOTIFIED_CODES_MAX {
+                letters.codes.insert(code);
+            } else {
+                letters.too_many = true;
+            }
+        }
+        self.arrived.notify_one();
+    }
+
+    fn last_words(&self) -> Option<String> {
+        self.letters().last_words.clone()
+    }
+
+    fn letters(&self) -> MutexGuard<'_, Letters> {
+        // Each change of it is one step, so it is whole whoever panicked meanwhile.
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inbox, NOTIFIED_CODES_MAX, Notified};
+
+    #[test]
+    fn a_code_notified_by_hand_is_kept_once_and_normalised() {
+        let inbox = Inbox::default();
+        for payload in ["BGR", " bgr ", "", "   ", &"X".repeat(5_000)] {
+            inbox.put(payload);
+        }
+        assert_eq!(inbox.take(), Notified::Codes(vec!["BGR".to_owned()]));
+        assert_eq!(inbox.take(), Notified::Nothing);
+    }
+
+    #[test]
+    fn a_flood_of_codes_becomes_anything() {
+        let inbox = Inbox::default();
+        for number in 0..=NOTIFIED_CODES_MAX {
+            inbox.put(&number.to_string());
+        }
+        assert_eq!(inbox.take(), Notified::Anything);
+        assert_eq!(inbox.take(), Notified::Nothing);
+    }
+}

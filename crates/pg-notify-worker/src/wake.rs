@@ -1,0 +1,146 @@
+//! When the relay looks next: soon while there is something to do, later when a notification says so.
+//!
+//! Parked, it holds an advisory lock that makes writers notify. It may stay parked over many reads: each writer that
+//! captured before the lock was had has ended and is seen by the first read under it; each later one notifies.
+
+use std::time::Duration;
+
+/// Empty reads after which it is worth a writer's notification that there are no more of them.
+const EMPTY_READS_TO_PARK: u32 = 10;
+
+/// Refusals in a row after which a long transaction is assumed, and reads become rare.
+const REFUSALS_TO_SLOW_DOWN: u32 = 3;
+
+/// Between two reads where parking isn't possible.
+const SLOW_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Reads at [`SLOW_INTERVAL`] between two tries to park: 250 ms.
+const READS_BETWEEN_TRIES: u32 = 10;
+
+/// Parked, it looks at least this often, whatever the heartbeat's interval.
+pub(crate) const PARKED_LIMIT: Duration = Duration::from_millis(250);
+
+/// What to do before the next read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Wait so long.
+    Pause(Duration),
+    /// Try for the lock, then read at once.
+    TryToPark,
+    /// Give the lock back, then read at once.
+    Unpark,
+    /// Wait for a notification, or what else there is to do.
+    Parked,
+}
+
+/// How busy the outbox has been.
+pub(crate) struct Wake {
+    poll_interval: Duration,
+    parked: bool,
+    empty_reads: u32,
+    refusals: u32,
+}
+
+impl Wake {
+    /// Busy at first.
+    pub(crate) fn new(poll_interval: Duration) -> Self {
+        Self { poll_interval, parked: false, empty_reads: 0, refusals: 0 }
+    }
+
+    /// After a read that found something, or nothing.
+    pub(crate) fn after_read(&mut self, found: bool, may_park: bool) -> Rest {
+        self.empty_reads = if found { 0 } else { self.empty_reads.saturating_add(1) };
+        if found {
+            self.refusals = 0;
+        }
+        if self.parked {
+            return if found || !may_park { Rest::Unpark } else { Rest::Parked };
+        }
+        if self.empty_reads < EMPTY_READS_TO_PARK {
+            return Rest::Pause(self.poll_interval);
+        }
+        let slow = self.refusals >= REFUSALS_TO_SLOW_DOWN;
+        if !may_park || (slow && !self.empty_reads.is_multiple_of(READS_BETWEEN_TRIES)) {
+            return Rest::Pause(SLOW_INTERVAL.max(self.poll_interval));
+        }
+        Rest::TryToPark
+    }
+
+    /// Whether the lock was had.
+    pub(crate) fn tried(&mut self, parked: bool) {
+        self.parked = parked;
+        self.refusals = if parked { 0 } else { self.refusals.saturating_add(1) };
+    }
+
+    /// The lock was given back.
+    pub(crate) fn unparked(&mut self) {
+        self.parked = false;
+        self.empty_reads = 0;
+    }
+
+    /// Whether the lock is held.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{EMPTY_READS_TO_PARK, REFUSALS_TO_SLOW_DOWN, Rest, SLOW_INTERVAL, Wake};
+
+    const POLL: Duration = Duration::from_millis(5);
+
+    /// After enough empty reads for a first try to park.
+    fn idle() -> Wake {
+        let mut wake = Wake::new(POLL);
+        for _ in 1..EMPTY_READS_TO_PARK {
+            assert_eq!(wake.after_read(false, true), Rest::Pause(POLL));
+        }
+        assert_eq!(wake.after_read(false, true), Rest::TryToPark);
+        wake
+    }
+
+    #[test]
+    fn it_parks_after_some_empty_reads_and_stays_parked_until_something_is_found() {
+        let mut wake = idle();
+        wake.tried(true);
+        for _ in 0..3 {
+            assert_eq!(wake.after_read(false, true), Rest::Parked);
+        }
+        assert_eq!(wake.after_read(true, true), Rest::Unpark);
+        wake.unparked();
+        assert_eq!(wake.after_read(false, true), Rest::Pause(POLL));
+    }
+
+    #[test]
+    fn refused_often_it_reads_slowly_and_tries_now_and_then() {
+        let mut wake = idle();
+        for _ in 1..REFUSALS_TO_SLOW_DOWN {
+            wake.tried(false);
+            assert_eq!(wake.after_read(false, true), Rest::TryToPark);
+        }
+        wake.tried(false);
+        let rests: Vec<_> = (0..20).map(|_| wake.after_read(false, true)).collect();
+        assert_eq!(rests.iter().filter(|rest| **rest == Rest::TryToPark).count(), 2);
+        assert_eq!(rests.iter().filter(|rest| **rest == Rest::Pause(SLOW_INTERVAL)).count(), 18);
+    }
+
+    #[test]
+    fn something_found_makes_it_quick_again() {
+        let mut wake = idle();
+        for _ in 0..REFUSALS_TO_SLOW_DOWN {
+            wake.tried(false);
+        }
+        assert_eq!(wake.after_read(true, true), Rest::Pause(POLL));
+    }
+
+    #[test]
+    fn where_a_notification_could_do_harm_it_does_not_park_and_leaves_where_it_has() {
+        let mut wake = idle();
+        assert_eq!(wake.after_read(false, false), Rest::Pause(SLOW_INTERVAL));
+        wake.tried(true);
+        assert_eq!(wake.after_read(false, false), Rest::Unpark);
+    }
+}

@@ -61,7 +61,7 @@ impl Question {
 }
 
 impl Begun {
-    fn mark(&self) {
+    pub(crate) fn mark(&self) {
         // A statement that is repeated began, for whoever wants to join it, when it was first tried.
         self.0.get_or_init(Moment::now);
     }

@@ -86,3 +86,60 @@ impl<T> Flight<T> {
         is_aloft && self.begun.is_within(bound)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::runtime::Handle;
+    use tokio::sync::oneshot;
+    use tokio::time::sleep;
+
+    use super::Flights;
+    use crate::cities::Code;
+    use crate::database::Begun;
+
+    const BOUND: Duration = Duration::from_secs(60);
+
+    fn flights() -> (Arc<Flights<u32>>, Code) {
+        (Arc::new(Flights::new(Handle::current())), Code::parse("BGR").unwrap())
+    }
+
+    #[tokio::test]
+    async fn those_who_come_meanwhile_share_the_result() {
+        let (flights, code) = flights();
+        let (land, landed) = oneshot::channel();
+        let first = flights.join_or_begin(code, BOUND, |_| async { landed.await.unwrap() });
+        let second = flights.join_or_begin(code, BOUND, |_| async { 2 });
+        let (first, second, ()) = tokio::join!(first, second, async { land.send(1).unwrap() });
+        assert_eq!((first.unwrap(), second.unwrap()), (1, 1));
+        assert_eq!(flights.join_or_begin(code, BOUND, |_| async { 3 }).await.unwrap(), 3, "it has landed");
+    }
+
+    #[tokio::test]
+    async fn a_flight_whose_statement_began_longer_ago_than_the_bound_is_not_joined() {
+        let (flights, code) = flights();
+        let (land, landed) = oneshot::channel();
+        let begin = |begun: Arc<Begun>| async move {
+            begun.mark();
+            landed.await.unwrap()
+        };
+        let first = flights.join_or_begin(code, BOUND, begin);
+        let later = async {
+            sleep(Duration::from_millis(5)).await;
+            let joined = flights.join_or_begin(code, Duration::ZERO, |_| async { 2 }).await.unwrap();
+            land.send(1).unwrap();
+            joined
+        };
+        let (first, later) = tokio::join!(first, later);
+        assert_eq!((first.unwrap(), later), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_panics_does_not_keep_others_waiting() {
+        let (flights, code) = flights();
+        assert!(flights.join_or_begin(code, BOUND, |_| async { panic!("on purpose") }).await.is_err());
+        assert_eq!(flights.join_or_begin(code, BOUND, |_| async { 1 }).await.unwrap(), 1);
+    }
+}

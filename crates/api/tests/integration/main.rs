@@ -1,0 +1,12 @@
+//! The api alone, against real PostgreSQL and Redis; what the other two programs would do, the tests do by hand.
+
+mod world; // a database, a Redis, the api between them, and hands for what worker and consumer do
+
+mod answers; // what is answered to whom, and what is refused
+mod fills; // when a value is filled, and when it must not be
+mod flights; // how many statements many clients cost
+mod images; // pictures from a folder
+mod primary; // which PostgreSQL is believed
+mod readiness; // what an operator sees
+mod servers; // PostgreSQL, Redis: away, slow, full, wrong, and back
+mod stop; // SIGTERM under load

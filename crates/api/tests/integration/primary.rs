@@ -1,0 +1,82 @@
+//! Which PostgreSQL is believed: connections to a replaced primary are found out and closed (DESIGN 4.6).
+
+use std::sync::{Arc, Mutex};
+
+use harness::{Postgres, Program, Redis, eventually, free_port, holds, settings};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::world::{SOON, World, beat, prepare};
+
+/// A database that every server has from the start.
+const DATABASE: &str = "tutorial";
+
+/// An address that leads elsewhere one day, while what is connected stays where it is: a name service, a load balancer.
+struct Address {
+    port: u16,
+    target: Arc<Mutex<u16>>,
+}
+
+impl Address {
+    async fn of(target: u16) -> Self {
+        let port = free_port();
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let target = Arc::new(Mutex::new(target));
+        let current = Arc::clone(&target);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let target = *current.lock().unwrap();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                    drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
+                });
+            }
+        });
+        Self { port, target }
+    }
+}
+
+#[tokio::test]
+async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows_another_generation() {
+    // Two servers that hold different cities, under one address after the other.
+    let (old, new) = (Postgres::start(&[]).await, Postgres::start(&[]).await);
+    let (old, new) = (old.existing(DATABASE), new.existing(DATABASE));
+    prepare(&old, "insert into city (name, countrycode, population) values ('Old', 'BGR', 1)").await;
+    prepare(&new, "insert into city (name, countrycode, population) values ('New', 'BGR', 1)").await;
+    let address = Address::of(old.port).await;
+    let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
+    assert_eq!(world.get("BGR").await.population("Old"), Some(1));
+
+    *address.target.lock().unwrap() = new.port;
+    let generation = beat(&new).await;
+    world.write_states(generation).await;
+    // The very first answer in the new epoch is the new primary's, over a pool that is full of the old one's.
+    let answer = world.get("BGR").await;
+    assert_eq!((answer.source().as_str(), answer.population("New")), ("database", Some(1)));
+    assert_eq!(world.get("BGR").await.source(), "cache");
+    assert_eq!(world.get("FRA").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_standby_is_not_read_and_said_to_be_one() {
+    let mut primary = Postgres::start(&[]).await;
+    let database = primary.existing(DATABASE);
+    prepare(&database, "insert into city (name, countrycode, population) values ('Sofija', 'BGR', 1)").await;
+    beat(&database).await;
+    let standby = primary.standby().await;
+    for without_our_schema in [false, true] {
+        if without_our_schema {
+            database.execute("drop schema cities_cache cascade").await;
+        }
+        let redis = Redis::start().await;
+        let settings = [standby.existing(DATABASE).settings(), redis.settings()].concat();
+        let (api, http) = Program::api(settings);
+        api.wait_log(SOON, "PostgreSQL is a standby; the api reads the primary only").await;
+        eventually(SOON, "it is refused", async || {
+            let answer = http.get("/cities/BGR").await?;
+            holds(answer.status == 503, answer.text())
+        })
+        .await;
+        let ready = http.get("/readyz").await.unwrap();
+        assert!(ready.status == 503 && ready.text().contains("PostgreSQL is a standby"), "{}", ready.text());
+    }
+}

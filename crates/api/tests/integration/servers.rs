@@ -1,0 +1,167 @@
+//! PostgreSQL and Redis: away, slow, full, wrong, and back.
+
+use std::time::{Duration, Instant};
+
+use harness::{Postgres, Program, Proxy, Redis, Settings, eventually, holds, settings};
+
+use crate::world::{SOON, World, beat, prepare};
+
+/// The system is whole this long after the return of what was away.
+const WHOLE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn without_redis_answers_come_from_the_database_until_it_is_back() {
+    let mut world = World::new().await;
+    world.get("BGR").await;
+    world.redis.kill();
+    for code in ["BGR", "FRA", "BGR"] {
+        assert_eq!(world.get(code).await.source(), "database");
+    }
+    world.api.wait_log(SOON, "Redis can't be reached, so cities are read from PostgreSQL").await;
+    world.redis.restart().await;
+    world.write_states(world.generation).await;
+    eventually(WHOLE, "the cache is used again", async || {
+        let answer = world.http.get("/cities/BGR").await?;
+        holds(answer.source() == "cache", answer.source())
+    })
+    .await;
+    world.api.wait_log(WHOLE, "Redis is reached").await;
+    assert_eq!(world.api.log_lines("Redis can't be reached").len(), 1);
+}
+
+#[tokio::test]
+async fn a_frozen_redis_delays_no_answer_for_long() {
+    let mut world = World::new().await;
+    world.get("BGR").await;
+    world.redis.pause();
+    let begun = Instant::now();
+    assert_eq!(world.get("BGR").await.source(), "database");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    world.api.wait_log(SOON, "Redis can't be reached").await;
+    let begun = Instant::now();
+    assert_eq!(world.get("BGR").await.source(), "database");
+    assert!(begun.elapsed() < Duration::from_millis(200), "once it is known, nobody waits: {:?}", begun.elapsed());
+    world.redis.resume();
+    world.answered_from("BGR", "cache").await;
+}
+
+#[tokio::test]
+async fn a_full_redis_is_said_once_and_no_error_for_clients() {
+    let world = World::new().await;
+    let _: String = world.redis.command("CONFIG SET maxmemory 1").await;
+    for _ in 0..5 {
+        assert_eq!(world.get("BGR").await.source(), "database");
+    }
+    let lines = world.api.log_lines("Redis refuses to store answers");
+    assert_eq!(lines.len(), 1, "{:?}", world.api.log());
+    let _: String = world.redis.command("CONFIG SET maxmemory 0").await;
+    world.answered_from("BGR", "cache").await;
+}
+
+#[tokio::test]
+async fn without_postgresql_the_cache_still_answers_and_the_rest_is_told_to_come_again() {
+    let mut postgres = Postgres::start(&[]).await;
+    let database = postgres.existing("tutorial");
+    prepare(&database, "insert into country (code, name) values ('BGR', 'Bulgaria'), ('FRA', 'France')").await;
+    let world = World::on(database, Settings::new()).await;
+    world.get("BGR").await;
+    postgres.kill();
+    assert_eq!(world.get("BGR").await.source(), "cache");
+    let refused = world.get("FRA").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    world.api.wait_log(SOON, "PostgreSQL can't be reached").await;
+    postgres.restart().await;
+    eventually(WHOLE, "it is read again", async || {
+        let answer = world.http.get("/cities/FRA").await?;
+        holds(answer.status == 200, answer.text())
+    })
+    .await;
+    world.api.wait_log(WHOLE, "PostgreSQL is reached").await;
+    assert_eq!(world.api.log_lines("PostgreSQL can't be reached").len(), 1, "{:?}", world.api.log());
+    // Crash recovery has emptied the unlogged row: until a leader vouches again nothing may be filled.
+    assert_eq!(world.get("FRA").await.source(), "database");
+    let generation = beat(&world.database).await;
+    world.write_states(generation).await;
+    world.answered_from("FRA", "cache").await;
+}
+
+#[tokio::test]
+async fn a_postgresql_that_swallows_everything_costs_a_bounded_time() {
+    let world = World::new().await;
+    let proxy = Proxy::to(&format!("{}:{}", world.database.host, world.database.port));
+    let through = settings([("DB_HOST", "127.0.0.1"), ("DB_PORT", &proxy.port.to_string())]);
+    let (_api, http) = Program::api([world.database.settings(), world.redis.settings(), through].concat());
+    eventually(SOON, "it answers", async || http.get("/cities/FRA").await).await;
+    world.remove_states().await;
+    proxy.black_hole();
+    let begun = Instant::now();
+    let answer = http.get("/cities/FRA").await.unwrap();
+    assert_eq!(answer.status, 503);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    proxy.restore();
+    eventually(WHOLE, "it is read again", async || {
+        let answer = http.get("/cities/FRA").await?;
+        holds(answer.status == 200, answer.text())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ended_are_replaced_without_an_error() {
+    let world = World::new().await;
+    world.remove_states().await;
+    for _ in 0..5 {
+        assert_eq!(world.get("BGR").await.status, 200);
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where application_name = 'api' and datname = current_database()";
+        world.database.query(end, &[]).await;
+        assert_eq!(world.get("BGR").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_column_is_one_line_and_mends_itself() {
+    let world = World::new().await;
+    world.remove_states().await;
+    assert_eq!(world.get("BGR").await.status, 200);
+    world.database.execute("alter table city rename population to inhabitants").await;
+    for _ in 0..3 {
+        let answer = world.get("BGR").await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+        assert!(!answer.text().contains("population"), "the cause is for the log alone: {}", answer.text());
+    }
+    let lines = world.api.log_lines("cities can't be read");
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("population"), "{}", lines[0]);
+    assert!(world.http.get("/readyz").await.unwrap().text().contains("cities can't be read"));
+    world.database.execute("alter table city rename inhabitants to population").await;
+    assert_eq!(world.get("BGR").await.status, 200);
+    // Statements that were prepared before a change of types must not stay broken either.
+    world.database.execute("alter table city alter population type numeric, alter countrycode type text").await;
+    assert_eq!(world.get("BGR").await.status, 200);
+    world.database.execute("drop table country; create table country (name text, code text)").await;
+    assert_eq!(world.get("BGR").await.status, 200);
+}
+
+#[tokio::test]
+async fn absent_at_the_start_they_are_used_as_soon_as_they_come() {
+    let (mut postgres, mut redis) = (Postgres::start(&[]).await, Redis::start().await);
+    let database = postgres.existing("tutorial");
+    prepare(&database, "insert into country (code, name) values ('BGR', 'Bulgaria')").await;
+    postgres.stop().await;
+    redis.stop().await;
+    let (api, http) = Program::api([database.settings(), redis.settings()].concat());
+    let health = eventually(Duration::from_millis(1_500), "health answers", async || http.get("/health").await).await;
+    assert_eq!(health.status, 200);
+    assert_eq!(http.get("/cities/BGR").await.unwrap().status, 503);
+    postgres.restart().await;
+    redis.restart().await;
+    eventually(WHOLE, "it answers", async || {
+        let answer = http.get("/cities/BGR").await?;
+        holds(answer.status == 200, answer.text())
+    })
+    .await;
+    api.wait_log(WHOLE, "PostgreSQL is reached").await;
+    api.wait_log(WHOLE, "Redis is reached").await;
+}

@@ -15,7 +15,7 @@ use crate::eventually::eventually;
 const LINES_MAX: usize = 20_000;
 
 /// Lines that are shown of each process where a test fails.
-const LINES_SHOWN: usize = 40;
+const LINES_SHOWN: usize = 60;
 
 /// A running (or ended) child process.
 pub struct Process {

@@ -40,7 +40,12 @@ pub struct Proxy {
 impl Proxy {
     /// A whole link to `target` (`host:port`).
     pub fn to(target: &str) -> Self {
-        let (port, link) = (free_port(), watch::Sender::new(Link::Whole));
+        Self::listening_on(free_port(), target)
+    }
+
+    /// The same, on a port that the test has and that nobody listens on.
+    pub fn listening_on(port: u16, target: &str) -> Self {
+        let link = watch::Sender::new(Link::Whole);
         let listener = spawn(serve(port, target.to_owned(), link.subscribe()));
         let proxy = Self { port, link, listener };
         proxy.listens(true);

@@ -10,8 +10,11 @@ use tokio::time::sleep;
 
 use crate::HEAL_LIMIT;
 
-/// How long a server stays away: several tries of everybody.
-const ABSENCE: Duration = Duration::from_secs(4);
+/// By then everybody has noticed what is away.
+const NOTICE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it stays away after that: several tries of everybody.
+const ABSENCE: Duration = Duration::from_secs(3);
 
 /// A system whose links to its servers can be cut.
 struct Links {
@@ -49,10 +52,18 @@ async fn is_whole_after(cut: fn(&Links) -> Vec<&Proxy>, speaks: &[Speaks]) {
 
     let all = [database.settings(), redis.settings(), topic.settings(), links.settings()].concat();
     let mut system = System::launch_with(database, redis, topic, all);
+    for (program, server) in speaks {
+        eventually(NOTICE_LIMIT, &format!("{server} is named"), async || {
+            holds(!naming(program(&system), server).is_empty(), "")
+        })
+        .await;
+    }
     sleep(ABSENCE).await;
     stays_up(&mut system).await;
     for (program, server) in speaks {
-        says_once(program(&system), server);
+        // A second line at most for what it leads to; not one for each try.
+        let lines = naming(program(&system), server);
+        assert!(lines.len() <= 2, "{server} is named in {} lines: {lines:#?}", lines.len());
     }
 
     cut(&links).into_iter().for_each(Proxy::restore);
@@ -70,12 +81,11 @@ async fn stays_up(system: &mut System) {
     assert_eq!(ready.status, 503, "{}", ready.text());
 }
 
-/// One line names the server that is waited for, a second one at most what it leads to; not one for each try.
-fn says_once(program: &Program, server: &str) {
-    let naming =
+/// The lines of a program that name a server as what it waits for.
+fn naming(program: &Program, server: &str) -> Vec<String> {
+    let names =
         |line: &String| line.to_lowercase().contains(server) && (line.contains("WARN") || line.contains("ERROR"));
-    let lines: Vec<_> = program.log().into_iter().filter(naming).collect();
-    assert!((1..=2).contains(&lines.len()), "{server} is named in {} lines: {lines:#?}", lines.len());
+    program.log().into_iter().filter(names).collect()
 }
 
 async fn ready(http: &Http) -> Result<(), String> {
@@ -130,7 +140,7 @@ async fn a_broker_that_comes_late_finds_everything_waiting() {
     let (database, redis, topic) = (Database::new().await, Redis::start().await, kafka.topic());
     let all = [database.settings(), redis.settings(), topic.settings()].concat();
     let mut system = System::launch_with(database, redis, topic, all);
-    sleep(ABSENCE).await;
+    system.consumer.wait_log(NOTICE_LIMIT, "WARN").await;
     stays_up(&mut system).await;
     kafka.restart().await;
     system.whole_within(HEAL_LIMIT).await;

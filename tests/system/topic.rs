@@ -1,1 +1,103 @@
-//! x
+//! Topics that are not as they should be: said in one line, seen in `/readyz`, and well by itself once put right.
+
+use std::time::Duration;
+
+use harness::system::WHOLE_LIMIT;
+use harness::{Database, Kafka, Program, Redis, Settings, System, Topic, eventually, holds};
+
+use crate::TRAVEL_LIMIT;
+
+/// A topic is looked at every 5 s.
+const NOTICE_LIMIT: Duration = Duration::from_secs(12);
+
+async fn launch(topic: &Topic) -> System {
+    let (database, redis) = (Database::new().await, Redis::start().await);
+    System::launch_with(database, redis, topic.clone(), Settings::new())
+}
+
+/// Worker and consumer each name the topic and what is wrong with it, in one line of level error.
+async fn is_refused(system: &System, what: &str) {
+    for program in [&system.worker, &system.consumer] {
+        let line = program.wait_log(NOTICE_LIMIT, what).await;
+        assert!(line.contains(&system.topic.name) && line.contains("ERROR"), "{line}");
+        assert_eq!(program.log_lines(what).len(), 1, "{:#?}", program.log());
+    }
+    let ready = eventually(TRAVEL_LIMIT, "/readyz is not content", async || {
+        let ready = system.http.get("/readyz").await?;
+        holds(ready.status == 503, ready.text())?;
+        Ok::<_, String>(ready)
+    })
+    .await;
+    assert!(ready.text().contains("heartbeat") || ready.text().contains("shards"), "{}", ready.text());
+    let answer = system.get_city("BGR").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Deletes the topic, so that the worker creates it as it should be.
+async fn put_right(system: &System) {
+    system.topic.delete().await;
+    system.whole_within(WHOLE_LIMIT).await;
+    assert_eq!(system.topic.watermarks().await.len(), 8);
+    system.judge(TRAVEL_LIMIT).await;
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_created_with_a_partition_for_each_shard() {
+    let system = System::start().await;
+    assert_eq!(system.topic.watermarks().await.len(), 8);
+    assert_eq!(system.topic.dead_letters().watermarks().await.len(), 1);
+}
+
+#[tokio::test]
+async fn another_number_of_partitions_is_refused_until_it_is_put_right() {
+    let topic = Kafka::shared().topic();
+    topic.create(3, &[]).await;
+    let system = launch(&topic).await;
+    is_refused(&system, "3 partitions").await;
+    put_right(&system).await;
+}
+
+#[tokio::test]
+async fn a_compacted_topic_is_refused_until_it_is_put_right() {
+    let topic = Kafka::shared().topic();
+    topic.create(8, &[("cleanup.policy", "compact")]).await;
+    let system = launch(&topic).await;
+    is_refused(&system, "compacted").await;
+    put_right(&system).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_grows_while_all_runs_is_refused_until_it_is_put_right() {
+    let system = System::start().await;
+    system.topic.grow(9).await;
+    is_refused(&system, "9 partitions").await;
+    put_right(&system).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_is_deleted_while_all_runs_comes_back_and_loses_nothing() {
+    let system = System::start().await;
+    system.judge(TRAVEL_LIMIT).await;
+    system.topic.delete().await;
+    system.database.execute("update city set population = 1 where name = 'Dobric'").await;
+    eventually(WHOLE_LIMIT, "the change arrives all the same", async || {
+        let population = system.get_city("BGR").await.population("Dobric");
+        holds(population == Some(1), population)
+    })
+    .await;
+    system.whole().await;
+    system.judge(TRAVEL_LIMIT).await;
+}
+
+#[tokio::test]
+async fn a_worker_for_another_topic_on_the_same_database_is_refused() {
+    let system = System::start().await;
+    let settings = [system.database.settings(), Kafka::shared().topic().settings()].concat();
+    let mut other = Program::pg_notify_worker(settings);
+    let line = other.wait_log(NOTICE_LIMIT, &system.topic.name).await;
+    assert!(line.contains("ERROR"), "{line}");
+    system.database.execute("update city set population = 1 where name = 'Dobric'").await;
+    system.judge(TRAVEL_LIMIT).await;
+    assert_eq!(other.log_lines("ERROR").len(), 1);
+    other.stop(TRAVEL_LIMIT).await;
+}

@@ -65,7 +65,8 @@ async fn truth(database: &Database) -> BTreeMap<String, Option<Cities>> {
     for row in database.query(known, &[]).await {
         truth.insert(row.get(0), Some(Cities::new()));
     }
-    let cities = "select upper(btrim(countrycode::text)), name::text, population::bigint from city where countrycode is not null
+    let cities =
+        "select upper(btrim(countrycode::text)), name::text, population::bigint from city where countrycode is not null
                   order by population desc nulls last, name collate \"C\"";
     for row in database.query(cities, &[]).await {
         if let Some(Some(cities)) = truth.get_mut(row.get::<_, &str>(0)) {

@@ -1,20 +1,15 @@
-//! Programs that only some tests need: what `tests/unpack` has found on the machine or unpacked.
+//! Programs that only some tests need: found on the machine, or unpacked by `local/install`.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A command that runs the program `name`.
-///
-/// # Panics
-/// If `tests/unpack` doesn't find it.
+/// A command that runs the program `name`, which `local/install` has found or unpacked.
 pub fn tool(name: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = Command::new(root.join("unpack")).arg(name).status().expect("tests/unpack is there");
-    assert!(found.success(), "{name} is neither on the machine nor to be had");
-    let tree = root.join("../.local/servers").join(name).join("usr");
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.local/servers").join(name).join("usr");
     let unpacked = ["bin", "sbin"].map(|folder| tree.join(folder).join(name)).into_iter().find(|path| path.exists());
     let Some(path) = unpacked else { return Command::new(name) };
+    // Libraries that the machine lacks are beside it, in a folder named for the processor.
     let libraries = std::fs::read_dir(tree.join("lib")).into_iter().flatten().flatten();
     let libraries: Vec<_> = libraries.map(|folder| folder.path().display().to_string()).collect();
     let mut command = Command::new(path);

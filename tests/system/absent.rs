@@ -123,6 +123,22 @@ async fn without_any_server_at_start_all_wait_and_heal() {
 }
 
 #[tokio::test]
+async fn programs_that_are_dead_are_seen_in_readyz() {
+    let mut system = System::start().await;
+    let programs: [fn(&mut System) -> &mut Program; 2] = [|system| &mut system.worker, |system| &mut system.consumer];
+    for program in programs {
+        eventually(HEAL_LIMIT, "/readyz is content", async || ready(&system.http).await).await;
+        program(&mut system).kill();
+        eventually(HEAL_LIMIT, "/readyz is not content", async || {
+            let answer = system.http.get("/readyz").await?;
+            holds(answer.status == 503, answer.text())
+        })
+        .await;
+        program(&mut system).restart();
+    }
+}
+
+#[tokio::test]
 async fn without_redis_cities_come_from_postgres() {
     let mut system = System::start().await;
     system.redis.kill();

@@ -52,7 +52,7 @@ async fn mend(session: &Session) -> Result<Option<Capture>, Ended> {
         let (relation, name): (u32, String) = (table.get("relation"), table.get("name"));
         match session.query_one("select cities_cache.mend_capture($1)", &[&relation]).await {
             Ok(mended) => log::info!("made {} capture triggers on {name}", mended.get::<_, i32>(0)),
-            Err(error) => return not_mended(&name, error).map(Some),
+            Err(error) => return not_mended(&name, table.get("permission"), error).map(Some),
         }
     }
     let left = session.query_opt(&format!("{MISSING} limit 1"), &[]).await?;
@@ -62,13 +62,12 @@ async fn mend(session: &Session) -> Result<Option<Capture>, Ended> {
     })
 }
 
-fn not_mended(table: &str, error: Lost) -> Result<Capture, Ended> {
+fn not_mended(table: &str, permission: &str, error: Lost) -> Result<Capture, Ended> {
     let Lost::Postgres(cause) = &error else { return Err(error.into()) };
     match cause.code() {
         Some(code) if is_passing(code) => Ok(Capture::NotYet(format!("a lock on {table}"))),
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Err(Ended::Refused(format!(
-            "the capture on {table} may not be mended: {}; as a superuser run: select cities_cache.mend_capture(relation) \
-             from cities_cache.captured_tables()",
+            "the capture on {table} may not be mended: {}; a superuser has to run: {permission}",
             describe(cause)
         ))),
         Some(_) => Err(Ended::Refused(format!("the capture on {table} can't be mended: {}", describe(cause)))),
@@ -89,9 +88,7 @@ async fn settle(session: &Session, functions: &str) -> Result<Option<Capture>, E
                 return Ok(Some(Capture::NotYet(format!("the transactions that write to {name}"))));
             }
             Err(error) if error.sql_state() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                return Err(Ended::Refused(format!(
-                    "{error}; a DBA has to run: grant update on {name} to the worker's role"
-                )));
+                return Err(Ended::Refused(format!("{error}; the worker's role needs the right to update it")));
             }
             Err(error) => return Err(error.into()),
         }

@@ -1,0 +1,108 @@
+//! Kafka away, and topics that are not as they must be.
+
+use std::time::Duration;
+
+use common::message::Action;
+use harness::{Database, Kafka, eventually, holds, settings};
+
+use crate::setup::{LIMIT, SHARDS, Setup};
+
+const CHANGE_BGR: &str = "update public.city set population = population + 1 where countrycode = 'BGR'";
+
+#[tokio::test]
+async fn changes_made_while_kafka_is_away_are_published_when_it_is_there() {
+    let mut kafka = Kafka::stopped();
+    let setup = Setup::launch_on(Database::new().await, kafka.topic(), settings([]));
+    setup.worker.wait_log(LIMIT, "can't be reached; the outbox keeps the changes").await;
+    eventually(LIMIT, "the capture is there", async || {
+        let generation = setup.generation().await;
+        holds(generation.is_some(), generation)
+    })
+    .await;
+    setup.database.execute(CHANGE_BGR).await;
+    kafka.restart().await;
+    setup.invalidates("BGR", 1).await;
+    setup.drained().await;
+    setup.worker.wait_log(LIMIT, "Kafka can be reached again").await;
+
+    kafka.pause();
+    setup.database.execute(CHANGE_BGR).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(setup.outbox_rows().await > 0);
+    kafka.resume();
+    setup.drained().await;
+    assert_eq!(setup.worker.log_lines("can be reached again").len(), setup.worker.log_lines("can't be reached").len());
+}
+
+#[tokio::test]
+async fn an_outbox_above_its_limit_becomes_one_row_while_kafka_is_away() {
+    let mut kafka = Kafka::stopped();
+    let limit = settings([("OUTBOX_LIMIT_ROWS", "100")]);
+    let setup = Setup::launch_on(Database::new().await, kafka.topic(), limit);
+    eventually(LIMIT, "the capture is there", async || {
+        let generation = setup.generation().await;
+        holds(generation.is_some(), generation)
+    })
+    .await;
+    let client = setup.database.client().await;
+    for _ in 0..150 {
+        client.batch_execute(CHANGE_BGR).await.unwrap();
+    }
+    eventually(LIMIT, "the outbox is short", async || {
+        let rows = setup.outbox_rows().await;
+        holds(rows <= 100, rows)
+    })
+    .await;
+    setup.worker.wait_log(LIMIT, "they became one that empties the whole cache").await;
+    kafka.restart().await;
+    setup.invalidates_all().await;
+    setup.drained().await;
+}
+
+#[tokio::test]
+async fn both_topics_are_created_as_documented() {
+    let setup = Setup::start().await;
+    assert_eq!(setup.topic.watermarks().await.len(), SHARDS as usize);
+    assert_eq!(setup.topic.dead_letters().watermarks().await.len(), 1);
+}
+
+/// A topic that the worker finds, what it says about it, and what it leaves on it: nothing.
+async fn refuses(partitions: i32, configuration: &[(&str, &str)], line: &str) -> Setup {
+    let topic = Kafka::shared().topic();
+    topic.create(partitions, configuration).await;
+    let setup = Setup::launch_on(Database::new().await, topic, settings([]));
+    setup.worker.wait_log(LIMIT, line).await;
+    eventually(LIMIT, "it leads all the same", async || {
+        let generation = setup.generation().await;
+        holds(generation.is_some(), generation)
+    })
+    .await;
+    setup.database.execute(CHANGE_BGR).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(setup.topic.watermarks().await.iter().all(|(_, next)| *next == 0));
+    assert_eq!(setup.worker.log_lines(line).len(), 1);
+    setup
+}
+
+#[tokio::test]
+async fn a_topic_with_another_number_of_partitions_gets_nothing_until_it_is_put_right() {
+    let setup = refuses(3, &[], "has 3 partitions instead of 8").await;
+    setup.topic.grow(SHARDS as usize).await;
+    setup.leads().await;
+    setup.invalidates("BGR", 1).await;
+}
+
+#[tokio::test]
+async fn a_compacted_topic_gets_nothing() {
+    refuses(SHARDS.cast_signed(), &[("cleanup.policy", "compact")], "is compacted").await;
+}
+
+#[tokio::test]
+async fn a_topic_that_grows_while_the_worker_runs_gets_nothing_more() {
+    let setup = Setup::start().await;
+    setup.topic.grow(SHARDS as usize + 1).await;
+    setup.worker.wait_log(LIMIT, "has 9 partitions instead of 8").await;
+    setup.database.execute(CHANGE_BGR).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!setup.sent().await.iter().any(|sent| sent.action == Action::Invalidate("BGR".to_owned())));
+}

@@ -1,0 +1,13 @@
+//! The worker as a process between a real PostgreSQL and a real Kafka; the tests play users, operators and bad luck.
+
+mod setup;
+
+mod capture; // What a statement leaves in the outbox.
+mod relaying; // From the outbox to the topic.
+mod waking; // Parked and woken.
+
+mod generations;
+mod leadership; // One leader, and who comes after it. // What may have lost something begins a new generation.
+
+mod kafka; // Kafka away, and topics that are not as they must be.
+mod refusals; // Servers and tables that the worker can't stand on.

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::web::Bytes;
 use common::settings;
@@ -59,7 +59,8 @@ pub(crate) struct Image {
     pub(crate) size: u64,
     /// As the store spells it.
     pub(crate) entity_tag: Option<String>,
-    pub(crate) modified: std::time::SystemTime,
+    /// To the second, as HTTP has it.
+    pub(crate) modified: SystemTime,
     /// What the store says about the type and the encoding.
     pub(crate) content_type: Option<String>,
     pub(crate) content_encoding: Option<String>,
@@ -169,12 +170,17 @@ impl From<GetResult> for Image {
         Self {
             size: result.meta.size,
             entity_tag: result.meta.e_tag.clone(),
-            modified: result.meta.last_modified.into(),
+            modified: whole_seconds(result.meta.last_modified.into()),
             content_type: attribute(Attribute::ContentType),
             content_encoding: attribute(Attribute::ContentEncoding),
             bytes: result.into_stream(),
         }
     }
+}
+
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs())
 }
 
 fn retry() -> RetryConfig {

@@ -1,9 +1,11 @@
 //! Which PostgreSQL is believed: connections to a replaced primary are found out and closed (DESIGN 4.6).
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use harness::{Postgres, Program, Redis, eventually, free_port, holds, settings};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 use crate::world::{SOON, World, beat, prepare};
 
@@ -45,6 +47,8 @@ async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows
     let address = Address::of(old.port).await;
     let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
     assert_eq!(world.get("BGR").await.population("Old"), Some(1));
+    // What the api has just seen on a new connection it believes for 250 ms.
+    sleep(Duration::from_millis(300)).await;
 
     *address.target.lock().unwrap() = new.port;
     let generation = beat(&new).await;

@@ -2,6 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The program, as in its other lines: this file is not what a reader of the log is interested in.
+const TARGET: &str = env!("CARGO_CRATE_NAME");
+
 /// The line that was logged last about one thing, while what it says holds.
 #[derive(Default)]
 pub(crate) struct Condition {
@@ -14,7 +17,7 @@ impl Condition {
         let line = line.into();
         let mut said = self.said();
         if said.as_ref() != Some(&line) {
-            log::log!(level, "{line}");
+            log::log!(target: TARGET, level, "{line}");
             *said = Some(line);
         }
     }
@@ -22,7 +25,7 @@ impl Condition {
     /// Logs `line` if something had been said; the next [`Condition::holds`] is news again.
     pub(crate) fn has_ended(&self, line: &str) {
         if self.said().take().is_some() {
-            log::info!("{line}");
+            log::info!(target: TARGET, "{line}");
         }
     }
 

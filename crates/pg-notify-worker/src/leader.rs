@@ -13,8 +13,8 @@ use crate::condition::Condition;
 use crate::error::{Ended, Lost};
 use crate::migrate::migrate;
 use crate::outbox::Outbox;
-use crate::relay::Term;
 use crate::session::Session;
+use crate::term::Term;
 
 /// Advisory lock (bigint form) of the leader.
 const LEADER_LOCK: i64 = 7_231_002;

@@ -2,23 +2,25 @@
 //!
 //! In reading order: who leads and on which connection, what must be there first, what is read, what is published.
 
-mod condition;
-mod error;
-mod leader;
-mod session;
+mod condition; // Something that lasts, said once.
+mod error; // Why a term ends.
 
-mod migrate;
-mod vouch;
+mod inbox; // What PostgreSQL sends unasked.
+mod leader; // Who leads, and who stands by.
+mod migrate; // What must be there first.
+mod session; // The connection that all of a term stands on.
 
-mod relay;
+mod relay; // One generation: read -> publish -> heartbeat -> delete -> rest.
+mod term; // Generation after generation.
 
-mod outbox;
-mod pulse;
-mod wake;
+mod outbox; // The statements.
+mod pulse; // The heartbeat, and what it vouches for.
+mod vouch; // The capture: complete, and as it was.
+mod wake; // When to look next.
 
-mod ledger;
-mod publisher;
-mod topics;
+mod ledger; // What is read, on its way, acknowledged.
+mod publisher; // The producer.
+mod topics; // The topics.
 
 use std::sync::Arc;
 

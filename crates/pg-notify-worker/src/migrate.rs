@@ -26,6 +26,9 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 /// Limit for all migrations, or for loading the data: seconds even on a slow disk.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(60);
 
+/// The connection's buffer holds a few pieces at once.
+const COPY_PIECE_BYTES: usize = 64 * 1024;
+
 /// What ships with the project.
 const TABLES: [(&str, &str); 2] = [
     ("public.country (code, name, continent, population)", include_str!("../../../data/country.csv")),
@@ -48,7 +51,15 @@ pub(crate) async fn migrate(session: &mut Session, publication_for_all_tables: b
     check_tables(session).await?;
     let migrated = timeout(MIGRATION_LIMIT, apply(session, publication_for_all_tables)).await;
     migrated.map_err(|_elapsed| Lost::Timeout(MIGRATION_LIMIT))??;
-    timeout(MIGRATION_LIMIT, load(session)).await.map_err(|_elapsed| Lost::Timeout(MIGRATION_LIMIT))??;
+    let loaded = timeout(MIGRATION_LIMIT, load(session)).await.map_err(|_elapsed| Lost::Timeout(MIGRATION_LIMIT))?;
+    match loaded {
+        Ok(0) => {}
+        Ok(rows) => log::info!("loaded the cities and countries that ship with the project: {rows} rows"),
+        Err(error) if error.code().is_some() => {
+            return Err(Ended::Refused(format!("the cities can't be loaded: {}", describe(&error))));
+        }
+        Err(error) => return Err(Lost::Postgres(error).into()),
+    }
     Ok(session.unlock(MIGRATION_LOCK).await?)
 }
 
@@ -114,19 +125,20 @@ fn refused(error: &tokio_postgres::Error, needed: String) -> Ended {
     }
 }
 
-/// Fills tables that our migration created, once: the cities and the mark come in one transaction.
-async fn load(session: &mut Session) -> Result<(), Lost> {
+/// Fills tables that our migration created, once: the cities and the mark come in one transaction. Answers how many rows
+/// came.
+async fn load(session: &mut Session) -> Result<u64, tokio_postgres::Error> {
     let due = "select from cities_cache.sample_data where created and not loaded for update";
     let transaction = session.client.transaction().await?;
-    if transaction.query_opt(due, &[]).await?.is_none() {
-        return Ok(transaction.commit().await?);
+    let mut rows = 0;
+    if transaction.query_opt(due, &[]).await?.is_some() {
+        for (table, csv) in TABLES {
+            rows += copy(&transaction, table, csv).await?;
+        }
+        transaction.execute("update cities_cache.sample_data set loaded = true", &[]).await?;
     }
-    for (table, csv) in TABLES {
-        let rows = copy(&transaction, table, csv).await?;
-        log::info!("loaded {rows} rows into {table}");
-    }
-    transaction.execute("update cities_cache.sample_data set loaded = true", &[]).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(rows)
 }
 
 async fn copy(transaction: &Transaction<'_>, table: &str, csv: &'static str) -> Result<u64, tokio_postgres::Error> {
@@ -137,6 +149,3 @@ async fn copy(transaction: &Transaction<'_>, table: &str, csv: &'static str) -> 
     sink.send_all(&mut stream::iter(pieces)).await?;
     sink.finish().await
 }
-
-/// The connection's buffer holds a few pieces at once.
-const COPY_PIECE_BYTES: usize = 64 * 1024;

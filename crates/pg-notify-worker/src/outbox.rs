@@ -6,7 +6,8 @@ use common::random::Name;
 use tokio_postgres::{Row, Statement};
 
 use crate::error::Lost;
-use crate::session::{Notified, Session};
+use crate::inbox::Notified;
+use crate::session::Session;
 
 /// Advisory lock (bigint form) that is held exclusively while the relay is parked. `migrations/` has the same number:
 /// a writer's capture that can't have it shared notifies.

@@ -9,6 +9,7 @@ use common::random::Name;
 use common::settings::Kafka;
 use common::shard::Shard;
 use log::Level;
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -72,21 +73,11 @@ impl Publisher {
             sender,
             kafka_away: Arc::clone(kafka_away),
             away_line: away_line(settings),
+            topic: settings.topic.clone(),
             partition_away: (0..settings.shards).map(|_| Condition::default()).collect(),
             last_acknowledgement: Mutex::new(None),
         };
-        let mut config = client_config(settings, "pg-notify-worker");
-        config
-            // A row is deleted only when every replica in sync has its message, in order and once.
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            // A change waits for nobody; a batch is what comes at once.
-            .set("linger.ms", "0")
-            .set("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string())
-            .set("request.timeout.ms", ACK_TIMEOUT.as_millis().to_string())
-            .set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
-            .set("socket.connection.setup.timeout.ms", CONNECTION_SETUP_TIMEOUT.as_millis().to_string())
-            .set("queue.buffering.max.messages", QUEUE_MESSAGES_MAX.to_string());
+        let config = producer_config(settings);
         // Creating it starts threads and looks up names.
         let create = move || ThreadedProducer::from_config_and_context(&config, reporter);
         let producer = spawn_blocking(create).await.map_err(|_panic| KafkaError::Canceled)??;
@@ -139,6 +130,22 @@ impl Publisher {
     }
 }
 
+fn producer_config(settings: &Kafka) -> ClientConfig {
+    let mut config = client_config(settings, "pg-notify-worker");
+    config
+        // A row is deleted only when every replica in sync has its message, in order and once.
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        // A change waits for nobody; a batch is what comes at once.
+        .set("linger.ms", "0")
+        .set("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string())
+        .set("request.timeout.ms", ACK_TIMEOUT.as_millis().to_string())
+        .set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
+        .set("socket.connection.setup.timeout.ms", CONNECTION_SETUP_TIMEOUT.as_millis().to_string())
+        .set("queue.buffering.max.messages", QUEUE_MESSAGES_MAX.to_string());
+    config
+}
+
 impl Drop for Publisher {
     fn drop(&mut self) {
         // Waits for threads. What is still queued is not sent any more: its generation has ended.
@@ -152,6 +159,7 @@ struct Reporter {
     sender: UnboundedSender<Report>,
     kafka_away: Arc<Condition>,
     away_line: String,
+    topic: String,
     partition_away: Vec<Condition>,
     last_acknowledgement: Mutex<Option<Instant>>,
 }
@@ -161,7 +169,7 @@ impl Reporter {
         *self.last_acknowledgement.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.kafka_away.has_ended("Kafka can be reached again");
         if let Some(partition_away) = self.partition_away.get(shard as usize) {
-            partition_away.has_ended(&format!("partition {shard} takes messages again"));
+            partition_away.has_ended(&format!("partition {shard} of topic {} takes messages again", self.topic));
         }
     }
 
@@ -176,8 +184,10 @@ impl Reporter {
             self.kafka_away.holds(Level::Warn, &self.away_line);
         } else if let Some(partition_away) = self.partition_away.get(shard as usize) {
             // Without the cause: it may be another one each time.
-            partition_away
-                .holds(Level::Warn, format!("partition {shard} takes no messages; the outbox keeps its changes"));
+            partition_away.holds(
+                Level::Warn,
+                format!("partition {shard} of topic {} takes no messages; the outbox keeps its changes", self.topic),
+            );
         }
     }
 }

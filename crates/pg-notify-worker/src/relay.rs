@@ -1,22 +1,19 @@
-//! The loop: read -> publish -> heartbeat -> delete -> rest, until the generation, the term or the program ends.
+//! The loop: read -> publish -> heartbeat -> delete -> rest, for one generation.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::message::Action;
 use common::random::Name;
-use common::settings::{Relay as Timing, Settings};
+use common::settings::Relay as Timing;
 use common::shard::Shard;
-use common::shutdown::Shutdown;
-use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout_at};
 
-use crate::condition::Condition;
 use crate::error::{Ended, Lost};
 use crate::ledger::Ledger;
-use crate::outbox::{Outbox, Snapshot};
+use crate::outbox::Snapshot;
 use crate::publisher::{Publisher, Report};
 use crate::pulse::{Broken, Pulse};
+use crate::term::Term;
 use crate::wake::{PARKED_LIMIT, Rest, Wake};
 
 /// New rows that one statement reads at most.
@@ -31,51 +28,16 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Limit for what is on its way when the program is told to stop.
 const FINISH_LIMIT: Duration = Duration::from_secs(3);
 
-/// A generation begins at most this often: each one costs a refill of the cache.
-const GENERATION_INTERVAL: Duration = Duration::from_millis(500);
-
-/// What a term works with.
-pub(crate) struct Term<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) outbox: Outbox,
-    pub(crate) kafka_away: &'a Arc<Condition>,
-    pub(crate) topic_is_fit: watch::Receiver<bool>,
-    pub(crate) shutdown: &'a Shutdown,
-    /// What was said about the way to the lead; forgotten at the first acknowledgement.
-    pub(crate) said: &'a Condition,
-    /// What was said about a capture that isn't complete.
-    pub(crate) incomplete: &'a Condition,
-}
-
-impl Term<'_> {
-    /// Relays, one generation after the other.
-    ///
-    /// # Errors
-    /// If the term is over; without an error the program is told to stop.
-    pub(crate) async fn run(&self) -> Result<(), Ended> {
-        loop {
-            let began = Instant::now();
-            let mut relay = Relay::new(self).await?;
-            match relay.run().await? {
-                Stop::Shutdown => return Ok(()),
-                Stop::Broken(why) => log::warn!("generation {} ends: {why}", relay.generation),
-            }
-            if relay.wake.is_parked() {
-                self.outbox.unpark().await?;
-            }
-            sleep_until((began + GENERATION_INTERVAL).into()).await;
-        }
-    }
-}
-
 /// Why a generation ends while its term goes on.
-enum Stop {
+pub(crate) enum Stop {
+    /// The program is told to stop, and what had been begun is done.
     Shutdown,
+    /// Something may have been lost.
     Broken(Broken),
 }
 
 /// One generation.
-struct Relay<'a> {
+pub(crate) struct Relay<'a> {
     term: &'a Term<'a>,
     generation: Name,
     backend: Option<i32>,
@@ -93,7 +55,8 @@ struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    async fn new(term: &'a Term<'a>) -> Result<Self, Ended> {
+    /// Begins with an empty ledger, and reads the outbox from its beginning.
+    pub(crate) async fn new(term: &'a Term<'a>) -> Result<Self, Ended> {
         let generation = Name::random();
         let (kafka, timing) = (&term.settings.kafka, term.settings.relay);
         let publisher = Publisher::new(kafka, generation, term.kafka_away).await;
@@ -114,7 +77,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Ends by shutdown, by an error, or by whatever may have lost something.
-    async fn run(&mut self) -> Result<Stop, Ended> {
+    pub(crate) async fn run(&mut self) -> Result<Stop, Ended> {
         loop {
             if self.term.shutdown.is_cancelled() {
                 self.finish().await?;
@@ -310,6 +273,16 @@ impl<'a> Relay<'a> {
             }
         }
         self.ledger.report(report.shard, report.action, report.acknowledged, now)
+    }
+
+    /// Its name.
+    pub(crate) fn generation(&self) -> Name {
+        self.generation
+    }
+
+    /// Whether it holds the parked lock.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.wake.is_parked()
     }
 
     fn timing(&self) -> Timing {

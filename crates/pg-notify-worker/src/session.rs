@@ -1,15 +1,11 @@
 //! One connection to PostgreSQL: the lock, the reads and the notifications of a term stand and fall together on it.
 
-use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::code::{CODE_BYTES_MAX, normalise};
 use common::postgres::{self, describe};
 use common::settings::Postgres;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::ToSql;
@@ -17,6 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Socket, State
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Ended, Lost};
+use crate::inbox::Inbox;
 
 /// Limit for one of our statements, all of which take milliseconds, before the connection is given up.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
@@ -33,9 +30,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Limit for telling PostgreSQL to cancel what took too long.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
-
-/// Different codes notified by hand that are kept between two polls; more of them mean "anything may have changed".
-const NOTIFIED_CODES_MAX: usize = 1_000;
 
 /// A connection, and what arrived on it unasked.
 pub(crate) struct Session {
@@ -147,102 +141,10 @@ async fn drive(mut connection: Connection<Socket, NoTlsStream>, inbox: Arc<Inbox
             Ok(AsyncMessage::Notification(notification)) => inbox.put(notification.payload()),
             Ok(_) => {} // Notices: "schema exists already" and the like.
             Err(error) => {
-                inbox.letters().last_words = Some(describe(&error));
-                break;
+                inbox.put_last_words(describe(&error));
+                return;
             }
         }
     }
-    inbox.arrived.notify_one();
-}
-
-/// Notifications that came since it was last emptied.
-#[derive(Default)]
-pub(crate) struct Inbox {
-    letters: Mutex<Letters>,
-    arrived: Notify,
-}
-
-#[derive(Default)]
-struct Letters {
-    codes: BTreeSet<String>,
-    too_many: bool,
-    last_words: Option<String>,
-}
-
-/// Changes that somebody notified by hand.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Notified {
-    Nothing,
-    Codes(Vec<String>),
-    Anything,
-}
-
-impl Inbox {
-    /// Returns when something has arrived, or the connection has ended.
-    pub(crate) async fn arrival(&self) {
-        self.arrived.notified().await;
-    }
-
-    /// Takes out the codes that were notified by hand.
-    pub(crate) fn take(&self) -> Notified {
-        let mut letters = self.letters();
-        let codes = mem::take(&mut letters.codes);
-        if mem::take(&mut letters.too_many) {
-            Notified::Anything
-        } else if codes.is_empty() {
-            Notified::Nothing
-        } else {
-            Notified::Codes(codes.into_iter().collect())
-        }
-    }
-
-    /// An empty payload only wakes; any other is a code that changed.
-    fn put(&self, payload: &str) {
-        let code = normalise(payload);
-        if code.len() > CODE_BYTES_MAX {
-            log::debug!("a notification of {} bytes is ignored: no code is that long", code.len());
-        } else if !code.is_empty() {
-            let mut letters = self.letters();
-            if letters.codes.len() < NOTIFIED_CODES_MAX {
-                letters.codes.insert(code);
-            } else {
-                letters.too_many = true;
-            }
-        }
-        self.arrived.notify_one();
-    }
-
-    fn last_words(&self) -> Option<String> {
-        self.letters().last_words.clone()
-    }
-
-    fn letters(&self) -> MutexGuard<'_, Letters> {
-        // Each change of it is one step, so it is whole whoever panicked meanwhile.
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Inbox, NOTIFIED_CODES_MAX, Notified};
-
-    #[test]
-    fn a_code_notified_by_hand_is_kept_once_and_normalised() {
-        let inbox = Inbox::default();
-        for payload in ["BGR", " bgr ", "", "   ", &"X".repeat(5_000)] {
-            inbox.put(payload);
-        }
-        assert_eq!(inbox.take(), Notified::Codes(vec!["BGR".to_owned()]));
-        assert_eq!(inbox.take(), Notified::Nothing);
-    }
-
-    #[test]
-    fn a_flood_of_codes_becomes_anything() {
-        let inbox = Inbox::default();
-        for number in 0..=NOTIFIED_CODES_MAX {
-            inbox.put(&number.to_string());
-        }
-        assert_eq!(inbox.take(), Notified::Anything);
-        assert_eq!(inbox.take(), Notified::Nothing);
-    }
+    inbox.wake();
 }

@@ -172,13 +172,18 @@ async fn create(
 }
 
 async fn is_compacted(admin: &AdminClient<Quiet>, topic: &str) -> KafkaResult<bool> {
-    for resource in admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await? {
-        let policy = resource.map_err(KafkaError::AdminOp)?.get("cleanup.policy").and_then(|entry| entry.value.clone());
-        if policy.is_some_and(|policy| policy.contains("compact")) {
-            return Ok(true);
+    let resources = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await?;
+    Ok(resources.into_iter().any(|resource| match resource {
+        Ok(resource) => {
+            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.as_ref());
+            policy.is_some_and(|policy| policy.contains("compact"))
         }
-    }
-    Ok(false)
+        // Who may write to a topic need not have the right to see how it is configured.
+        Err(error) => {
+            log::debug!("topic {topic} doesn't tell its configuration: {error}");
+            false
+        }
+    }))
 }
 
 fn options() -> AdminOptions {

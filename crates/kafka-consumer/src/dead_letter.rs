@@ -1,5 +1,6 @@
 //! What can't be decoded: parked on a topic of its own beside apply, which never waits for it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use common::message::Undecodable;
 use common::settings;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,9 @@ const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// A key is cut here; ours have three bytes.
 const KEY_BYTES_MAX: usize = 1024;
+
+/// A reason is cut here: the JSON reader quotes what it did not expect.
+const REASON_BYTES_MAX: usize = 256;
 
 /// What waits for an acknowledgement takes no more memory than this.
 const QUEUE_BYTES: u32 = 4 * 1024 * 1024;
@@ -67,11 +71,13 @@ impl DeadLetters {
 
     /// Hands a message over without waiting. Where it can't be parked, its origin is logged.
     pub(crate) fn park(&mut self, message: &BorrowedMessage<'_>, reason: &Undecodable) {
+        let mut reason = reason.to_string();
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
         let origin = Origin {
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
-            reason: reason.to_string(),
+            reason,
         };
         log::debug!("{origin} can't be decoded");
         let key = message.key().map(|key| cut(key, KEY_BYTES_MAX));
@@ -106,12 +112,7 @@ impl DeadLetters {
         Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()
     }
 
-    fn send(
-        &mut self,
-        key: Option<&[u8]>,
-        payload: Option<&[u8]>,
-        origin: &Origin,
-    ) -> KafkaResult<rdkafka::producer::DeliveryFuture> {
+    fn send(&mut self, key: Option<&[u8]>, payload: Option<&[u8]>, origin: &Origin) -> KafkaResult<DeliveryFuture> {
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(origin.headers());
         record.key = key;
         record.payload = payload;
@@ -137,9 +138,10 @@ impl Origin {
     }
 }
 
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}[{}] offset {} ({})", self.topic, self.partition, self.offset, self.reason)
+/// Without the reason, which may quote the payload: that is nothing for a log.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}] offset {}", self.topic, self.partition, self.offset)
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) async fn carry_out(store: &Store, own: Shard, outcome: &Outcome) -> R
 async fn empty(store: &Store, shard: Shard, change: &Change) -> Result<(), Away> {
     let deletions = Deletions { changes: vec![change.clone()], ..Deletions::default() };
     let mut seen = store.read(shard).await?;
-    // Ends with the first try that no application of that shard comes in between of.
+    // Each further try means that the shard was moved on meanwhile, which takes longer than a try.
     while let Some(state) = seen.state() {
         let next = State { epoch: Name::random(), ..state };
         match store.apply(shard, &seen, &next, &deletions).await? {

@@ -7,4 +7,4 @@ mod recovery; // What was lost, rolled back or restarted.
 mod undecodable; // What is no message.
 
 mod membership; // Several consumers, and Redis' absence.
-mod topics; // Topics that are not as they must be.
+mod topics;

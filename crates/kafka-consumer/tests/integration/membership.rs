@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::cmd;
+use harness::process::Signal;
 use harness::{Program, Proxy, Redis, eventually, holds};
 
 use crate::setup::{Relay, SHARDS, SOON, STOP, Setup};
@@ -22,6 +23,36 @@ async fn two_consumers_share_the_shards_and_one_that_stops_leaves_them_at_once()
     beats_within(AT_ONCE, &setup, &mut relay).await;
     assert_eq!(setup.epochs().await, epochs, "nothing was missed");
     second.stop(STOP).await;
+}
+
+#[tokio::test]
+async fn a_consumer_with_a_name_that_stops_leaves_its_shards_at_once_as_well() {
+    let setup = Setup::new().await;
+    let (mut first, _) = named(&setup, "one").await;
+    let (_second, mut relay) = named(&setup, "two").await;
+    let epochs = setup.epochs().await;
+    first.stop(STOP).await;
+    beats_within(AT_ONCE, &setup, &mut relay).await;
+    assert_eq!(setup.epochs().await, epochs, "nothing was missed");
+}
+
+#[tokio::test]
+async fn a_frozen_consumer_that_comes_back_harms_nobody() {
+    let setup = Setup::new().await;
+    let (mut frozen, mut relay) = setup.consumer_and_relay().await;
+    frozen.signal(Signal::STOP);
+    let _other = setup.start();
+    setup.heard(&mut relay).await;
+    let epochs = setup.epochs().await;
+    frozen.signal(Signal::CONT);
+    for code in ["BGR", "FRA", "DEU"] {
+        setup.fill(code).await;
+        relay.change(code).await;
+        setup.dropped(code).await;
+    }
+    frozen.wait_log(SOON, "are no longer this consumer's").await;
+    setup.heard(&mut relay).await;
+    assert_eq!(setup.epochs().await, epochs, "nothing was missed");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use common::message::Action;
 use common::protocol::state::State;
 use common::random::Name;
 use harness::eventually;
+use harness::process::Signal;
 
 use crate::setup::{Relay, SHARDS, SOON, STOP, Setup, partitions};
 
@@ -159,6 +160,23 @@ async fn a_topic_that_is_made_again_at_once_is_consumed_again() {
     let (_consumer, mut relay) = setup.consumer_and_relay().await;
     let epochs = setup.epochs().await;
     setup.make_topic_again().await;
+    setup.heard(&mut relay).await;
+    let after = setup.epochs().await;
+    assert!((0..SHARDS as usize).all(|shard| after[shard] != epochs[shard]), "what the old topic held is unknown");
+}
+
+#[tokio::test]
+async fn a_topic_made_again_that_has_grown_past_the_offset_is_noticed_by_the_sequence() {
+    let setup = Setup::new().await;
+    let (mut consumer, mut relay) = setup.consumer_and_relay().await;
+    let epochs = setup.epochs().await;
+    consumer.signal(Signal::STOP);
+    setup.make_topic_again().await;
+    let longer = setup.state(0).await.unwrap().offset + 5;
+    for _ in 0..longer {
+        relay.beat().await;
+    }
+    consumer.signal(Signal::CONT);
     setup.heard(&mut relay).await;
     let after = setup.epochs().await;
     assert!((0..SHARDS as usize).all(|shard| after[shard] != epochs[shard]), "what the old topic held is unknown");

@@ -32,7 +32,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// With an empty topic on the shared broker, and one for dead letters.
+    /// With an empty topic on the shared broker.
     pub(crate) async fn new() -> Self {
         let setup = Self::without_topic().await;
         setup.topic.create(partitions(), &[]).await;

@@ -1,8 +1,8 @@
 //! Topics that are not as they must be, and Kafka's absence: one line, and all is well once it is put right.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::Kafka;
+use harness::{Kafka, Program};
 
 use crate::setup::{Relay, SHARDS, SOON, STOP, Setup, partitions};
 
@@ -59,7 +59,10 @@ async fn a_compacted_topic_is_refused_until_it_is_none() {
 async fn an_absent_kafka_is_one_line_when_it_begins_and_one_when_it_ends() {
     let mut kafka = Kafka::stopped();
     let setup = Setup::on(kafka.topic()).await;
-    let mut consumer = setup.start();
+    // As supervisord.conf has it: without a name, a broker that comes back first waits for the consumer that was.
+    let mut settings = setup.settings();
+    settings.extend(harness::settings([("KAFKA_GROUP_INSTANCE_ID", "one")]));
+    let mut consumer = Program::kafka_consumer(settings);
     consumer.wait_log(SOON, "doesn't answer").await;
     kafka.restart().await;
     setup.topic.create(partitions(), &[]).await;
@@ -70,8 +73,12 @@ async fn an_absent_kafka_is_one_line_when_it_begins_and_one_when_it_ends() {
 
     kafka.kill();
     consumer.wait_log(SOON, "doesn't answer").await;
+    // Longer than its session lasts.
+    consumer.wait_log(SOON, "are no longer this consumer's").await;
     kafka.restart().await;
+    let returned = Instant::now();
     setup.heard(&mut relay).await;
+    assert!(returned.elapsed() < WHOLE, "{:?}", returned.elapsed());
     assert_eq!(setup.epochs().await, epochs);
     consumer.stop(STOP).await;
     assert_eq!(consumer.log_lines("doesn't answer").len(), 2);

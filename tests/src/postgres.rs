@@ -38,6 +38,11 @@ impl Postgres {
         Self { host: host.to_owned(), port: port.parse().expect("TEST_POSTGRES is host:port"), server: None }
     }
 
+    /// A server that runs elsewhere, in a container for instance.
+    pub fn at(host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port, server: None }
+    }
+
     /// A server of the test's own, `arguments` for it as in `["-c", "fsync=off"]`.
     pub async fn start(arguments: &[&str]) -> Self {
         let server = Server::new("postgres", arguments);

@@ -48,8 +48,7 @@ impl Cache {
         command.arg(self.keys.code(code.as_str())).arg(state);
         let (entry, state): (Option<Vec<u8>>, Option<Vec<u8>>) =
             command.query_async(&mut self.connection.clone()).await?;
-        let state = state.and_then(|state| State::parse(str::from_utf8(&state).ok()?));
-        Ok(Seen { entry: entry.map(Bytes::from), state })
+        Ok(Seen { entry: entry.map(Bytes::from), state: state.as_deref().and_then(parse_state) })
     }
 
     /// Puts a new lease of the state's epoch in place of what was seen, if that is still there.
@@ -80,16 +79,21 @@ impl Cache {
         release(&mut self.connection.clone(), &key, &lease.encode()).await.map(drop)
     }
 
-    /// The shards that have no state. Not one MGET, since in a cluster each shard's keys are elsewhere.
+    /// The shards that have no state. Not one MGET for all, since in a cluster each shard's keys are elsewhere; and not
+    /// GET, which fails where somebody put a list.
     pub(crate) async fn shards_without_state(&self) -> RedisResult<Vec<Shard>> {
         let mut commands = pipe();
         for state in &self.states {
-            commands.get(state);
+            commands.cmd("MGET").arg(state);
         }
-        let states: Vec<Option<String>> = commands.query_async(&mut self.connection.clone()).await?;
-        let has_state = |state: &Option<String>| state.as_deref().and_then(State::parse).is_some();
+        let states: Vec<[Option<Vec<u8>>; 1]> = commands.query_async(&mut self.connection.clone()).await?;
+        let has_state = |[state]: &[Option<Vec<u8>>; 1]| state.as_deref().and_then(parse_state).is_some();
         Ok((0..).zip(&states).filter(|(_, state)| !has_state(state)).map(|(shard, _)| shard).collect())
     }
+}
+
+fn parse_state(text: &[u8]) -> Option<State> {
+    State::parse(str::from_utf8(text).ok()?)
 }
 
 impl Seen {

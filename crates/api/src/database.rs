@@ -96,7 +96,7 @@ impl Database {
     /// Asks about `code`, on a connection to the server that the newest look at the heartbeat row saw.
     ///
     /// Where the answer's generation is another one even after a fresh look, the connection leads to a replaced
-    /// primary: it is closed, all idle ones with it, and the read is repeated once. So it is where the connection broke.
+    /// primary: it is closed and the read repeated once. So it is where the connection broke.
     pub(crate) async fn read(&self, question: &Question, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
         let reading = match self.ask(question, code, begun).await {
             Ok((connection, reading)) => {
@@ -104,13 +104,10 @@ impl Database {
                     Ok(reading)
                 } else {
                     drop(Object::take(connection));
-                    self.pool.retain(|_, _| false);
-                    self.ask(question, code, begun).await.map(|(_, reading)| reading)
+                    self.ask_anew(question, code, begun).await
                 }
             }
-            Err(error) if error.is_of_the_connection() => {
-                self.ask(question, code, begun).await.map(|(_, reading)| reading)
-            }
+            Err(error) if error.is_of_the_connection() => self.ask_anew(question, code, begun).await,
             Err(error) => Err(error),
         };
         self.note(&reading);
@@ -134,36 +131,50 @@ impl Database {
         }
     }
 
+    /// Asks on a new connection: the idle ones lead where the one did that has just been closed.
+    async fn ask_anew(&self, question: &Question, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
+        self.pool.retain(|_, _| false);
+        self.ask(question, code, begun).await.map(|(_, reading)| reading)
+    }
+
     async fn ask(&self, question: &Question, code: &str, begun: &Begun) -> Result<(Client, Reading), Unreadable> {
-        let connection = timeout(SLOT_WAIT_MAX + self.sessions.open_limit, self.pool.get())
-            .await
-            .unwrap_or_else(|_| Err(deadpool_postgres::PoolError::Timeout(deadpool_postgres::TimeoutType::Create)))?;
-        let asked = timeout(self.sessions.statement_limit, ask_on(&connection, question, code, begun)).await;
+        let connection = self.connection().await?;
+        let ask = async {
+            // Where there is no heartbeat table, no worker was here yet or it was refused: answered, and vouched for
+            // by nobody. That the table is gone may show here first.
+            if self.primary.has_table() {
+                match ask_on(&connection, &question.vouched, code, begun).await {
+                    Err(Unreadable::NoTable(_)) => {}
+                    answer => return answer,
+                }
+            }
+            ask_on(&connection, &question.unvouched, code, begun).await
+        };
+        let asked = timeout(self.sessions.statement_limit, ask).await;
         match asked {
-            Ok(Ok(reading)) => return Ok((connection, reading)),
-            Ok(Err(error)) if !error.is_of_the_connection() => return Err(error),
-            _ => {}
-        }
-        let connection = Object::take(connection);
-        match asked {
-            Ok(Err(error)) => Err(error),
-            _ => {
+            Ok(Ok(reading)) => Ok((connection, reading)),
+            Ok(Err(error)) => {
+                if error.is_of_the_connection() {
+                    drop(Object::take(connection));
+                }
+                Err(error)
+            }
+            Err(_) => {
                 self.sessions.cancel(connection.cancel_token());
+                drop(Object::take(connection));
                 Err(Unreadable::TooSlow)
             }
         }
     }
-}
 
-/// Where there is no heartbeat table, no worker was here yet or it was refused: answered, and vouched for by nobody.
-async fn ask_on(connection: &Client, question: &Question, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
-    match ask_with(connection, &question.vouched, code, begun).await {
-        Err(Unreadable::NoTable(_)) => ask_with(connection, &question.unvouched, code, begun).await,
-        answer => answer,
+    /// One of the pool's connections. The pool limits the wait and the connecting, not the check of a new connection.
+    async fn connection(&self) -> Result<Client, Unreadable> {
+        let connection = timeout(SLOT_WAIT_MAX + self.sessions.open_limit, self.pool.get()).await;
+        Ok(connection.map_err(|_| Unreadable::TooSlow)??)
     }
 }
 
-async fn ask_with(connection: &Client, sql: &str, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
+async fn ask_on(connection: &Client, sql: &str, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
     let statement = connection.prepare_cached(sql).await?;
     begun.mark();
     let row = connection.query_opt(&statement, &[&code]).await?.ok_or(Unreadable::Standby)?;

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::Api;
 use crate::cache::Seen;
 use crate::cities::{self, Code, Source};
-use crate::database::{Begun, Reading};
+use crate::database::Begun;
 use crate::read::Answer;
 use crate::unreadable::Unreadable;
 
@@ -49,20 +49,17 @@ pub(crate) async fn read(
         return Ok(answer);
     }
     let reading = api.database.read(&api.question, code.as_str(), &begun).await;
-    let data = reading.as_ref().map(|reading| cities::data(&reading.row));
-    let data = match data {
-        Ok(data) => data.map_err(Unreadable::from),
-        Err(error) => Err(error.clone()),
-    };
+    let read = reading.and_then(|reading| Ok((reading.generation, cities::data(&reading.row)?)));
     if let Way::Holder(lease, state) = way {
-        let generation = reading.ok().and_then(|Reading { generation, .. }| generation);
-        let may_fill = generation == Some(state.generation);
-        match &data {
-            Ok(data) if may_fill => fill(&api, code, &lease, data.as_deref()).await,
+        match &read {
+            Ok((generation, data)) if *generation == Some(state.generation) => {
+                fill(&api, code, &lease, data.as_deref()).await;
+            }
             _ => free(&api, code, &lease).await,
         }
     }
-    Ok(Answer { body: cities::body(Source::Database, data?.as_deref()) })
+    let (_, data) = read?;
+    Ok(Answer { body: cities::body(Source::Database, data.as_deref()) })
 }
 
 /// Swaps what was seen for a lease, or waits for whoever has one.

@@ -39,6 +39,8 @@ struct Looker {
 /// The newest look.
 #[derive(Clone)]
 pub(crate) struct Newest {
+    /// Whether there is a table for it; without one, no worker was here yet.
+    pub(crate) has_table: bool,
     /// The row, if there was a valid one.
     pub(crate) heartbeat: Option<Heartbeat>,
     /// When a look first found it as it is.
@@ -55,9 +57,20 @@ impl Primary {
         Self {
             sessions,
             looker: tokio::sync::Mutex::default(),
-            newest: Mutex::new(Newest { heartbeat: None, changed: Moment::now(), outbox: None, failure }),
+            newest: Mutex::new(Newest {
+                has_table: true,
+                heartbeat: None,
+                changed: Moment::now(),
+                outbox: None,
+                failure,
+            }),
             trouble: Episode::new("PostgreSQL is reached"),
         }
+    }
+
+    /// Whether the newest look found the heartbeat's table.
+    pub(crate) fn has_table(&self) -> bool {
+        self.newest.lock().expect("nobody panics with it").has_table
     }
 
     /// What the newest look found.
@@ -117,11 +130,13 @@ impl Primary {
         looker.session.as_ref().ok_or(Unreadable::TooSlow)
     }
 
-    fn note(&self, found: Result<Option<Heartbeat>, Unreadable>) -> Result<(), Unreadable> {
+    fn note(&self, found: Result<Found, Unreadable>) -> Result<(), Unreadable> {
         let mut newest = self.newest.lock().expect("nobody panics with it");
         newest.failure = found.clone().err();
         match found {
-            Ok(heartbeat) => {
+            Ok(found) => {
+                newest.has_table = found != Found::NoTable;
+                let heartbeat = if let Found::Heartbeat(heartbeat) = found { Some(heartbeat) } else { None };
                 if newest.heartbeat != heartbeat {
                     newest.heartbeat = heartbeat;
                     newest.changed = Moment::now();
@@ -152,18 +167,27 @@ impl Primary {
     }
 }
 
-/// The heartbeat row. Without its table, and not on a standby, there is none: no worker was here yet.
-async fn look_on(session: &Client) -> Result<Option<Heartbeat>, Unreadable> {
+/// What a look at the row found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    NoTable,
+    NoRow,
+    Heartbeat(Heartbeat),
+}
+
+async fn look_on(session: &Client) -> Result<Found, Unreadable> {
     match session.query_opt(include_str!("sql/heartbeat.sql"), &[]).await.map_err(Unreadable::from) {
-        Ok(None) => Ok(None),
+        Ok(None) => Ok(Found::NoRow),
         Ok(Some(row)) => {
             let (generation, number): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
             let number = u64::try_from(number).unwrap_or_default();
-            Ok(Name::parse(generation).map(|generation| Heartbeat { generation, number }))
+            let heartbeat = |generation| Found::Heartbeat(Heartbeat { generation, number });
+            Ok(Name::parse(generation).map_or(Found::NoRow, heartbeat))
         }
+        // Nothing else tells then that this is a standby.
         Err(Unreadable::NoTable(_)) => {
-            let standby = session.query_one("select pg_catalog.pg_is_in_recovery()", &[]).await?;
-            if standby.try_get(0)? { Err(Unreadable::Standby) } else { Ok(None) }
+            let row = session.query_one("select pg_catalog.pg_is_in_recovery()", &[]).await?;
+            if row.try_get(0)? { Err(Unreadable::Standby) } else { Ok(Found::NoTable) }
         }
         Err(failure) => Err(failure),
     }

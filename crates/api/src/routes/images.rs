@@ -15,8 +15,8 @@ use crate::Api;
 use crate::images::{Image, NoImage, parse_name};
 use crate::problem::Problem;
 
-/// Types that say nothing: then the name's ending says more.
-const UNTYPED: [&str; 2] = ["application/octet-stream", "binary/octet-stream"];
+/// What stores say about an object whose type nobody told them: then the name's ending says more.
+const UNTYPED: [&str; 3] = ["application/octet-stream", "binary/octet-stream", "text/plain; charset=utf-8"];
 
 pub(crate) async fn get(request: HttpRequest, name: Path<String>, api: Data<Api>) -> Result<HttpResponse, Problem> {
     let name = parse_name(&name).ok_or(Problem::InvalidImageName)?;
@@ -76,10 +76,10 @@ fn describe(image: &Image, name: &str, status: StatusCode) -> HttpResponseBuilde
 }
 
 fn content_type(image: &Image, name: &str) -> String {
-    match &image.content_type {
-        Some(stored) if !UNTYPED.contains(&stored.as_str()) => stored.clone(),
-        _ => mime_guess::from_path(name).first_or_octet_stream().to_string(),
-    }
+    let stored = image.content_type.as_deref();
+    let by_name = || mime_guess::from_path(name).first_raw().or(stored);
+    let told = stored.filter(|stored| !UNTYPED.contains(stored));
+    told.or_else(by_name).unwrap_or("application/octet-stream").to_owned()
 }
 
 /// Stores spell it with or without quotes.

@@ -117,6 +117,21 @@ async fn a_read_that_began_before_a_renewal_lands_dead() {
 }
 
 #[tokio::test]
+async fn what_a_later_generation_vouches_for_is_not_filled_under_the_earlier_ones_state() {
+    let world = World::new().await;
+    let mut client = world.database.client().await;
+    let change = client.transaction().await.unwrap();
+    change.batch_execute("lock table city in access exclusive mode").await.unwrap();
+    let (answer, ()) = tokio::join!(world.get("BGR"), async {
+        eventually(SOON, "the lease is taken", async || holds(world.entry("BGR").await.is_some(), "no lease")).await;
+        beat(&world.database).await;
+        change.rollback().await.unwrap();
+    });
+    assert_eq!(answer.source(), "database");
+    assert_eq!(world.entry("BGR").await, None);
+}
+
+#[tokio::test]
 async fn another_holders_value_is_waited_for() {
     let world = World::new().await;
     let lease = world.lease("BGR").await;

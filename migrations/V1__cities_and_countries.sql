@@ -4,6 +4,7 @@
 -- One row: did we create the tables, and are the cities that ship with the project in them?
 -- pg-notify-worker loads them (COPY needs the client's side) and marks them in the same transaction.
 create table cities_cache.sample_data (
+  only_row boolean primary key default true check (only_row),
   created boolean not null,
   loaded boolean not null default false
 );

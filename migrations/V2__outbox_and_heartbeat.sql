@@ -12,6 +12,10 @@ create table cities_cache.outbox (
   vacuum_truncate = false
 );
 
+-- Where a publication FOR ALL TABLES may carry this table along (a setting), PostgreSQL refuses to delete rows that
+-- subscribers couldn't tell apart.
+alter table cities_cache.outbox replica identity full;
+
 -- Once a snapshot is drained, only rows of transactions that it saw running, or later ones, can still come: the relay
 -- asks for those alone, so that a poll stays cheap beside a snapshot held open and hundreds of thousands of dead rows.
 create index outbox_xid on cities_cache.outbox (xid);

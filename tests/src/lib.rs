@@ -13,6 +13,7 @@ pub mod kafka;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
+pub mod topic;
 
 pub mod http;
 pub mod judge;
@@ -24,7 +25,7 @@ pub mod tool;
 pub use background::block_on;
 pub use eventually::{eventually, holds};
 pub use http::{Answer, Http};
-pub use kafka::{Kafka, Record, Topic};
+pub use kafka::Kafka;
 pub use load::Load;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres};
@@ -33,6 +34,7 @@ pub use program::Program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use system::System;
+pub use topic::{Record, Topic};
 
 /// Environment variables for one of our programs.
 pub type Settings = Vec<(String, String)>;

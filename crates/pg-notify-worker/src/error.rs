@@ -40,6 +40,13 @@ impl Lost {
             Self::Closed(_) | Self::Timeout(_) => None,
         }
     }
+
+    /// Whether the same statement would fail on a new connection as well: a missing right, a changed table. Classes 08,
+    /// 53, 57 and 58 are about connections, resources, operators and the system.
+    pub(crate) fn is_lasting(&self) -> bool {
+        let class = self.sql_state().and_then(|state| state.code().get(..2));
+        class.is_some_and(|class| !["08", "53", "57", "58"].contains(&class))
+    }
 }
 
 impl From<Unfit> for Ended {
@@ -48,5 +55,18 @@ impl From<Unfit> for Ended {
             Unfit::Postgres(error) => Self::Lost(Lost::Postgres(error)),
             Unfit::Pooler => Self::Refused(unfit.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Lost;
+
+    #[test]
+    fn a_connection_that_ended_or_took_too_long_does_not_last() {
+        assert!(!Lost::Closed("the database system is shutting down".to_owned()).is_lasting());
+        assert!(!Lost::Timeout(Duration::from_secs(3)).is_lasting());
     }
 }

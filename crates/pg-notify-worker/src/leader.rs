@@ -62,6 +62,10 @@ fn report(ended: &Ended, said: &Condition) -> Duration {
             said.holds(Level::Error, line);
             REFUSED_INTERVAL
         }
+        Ended::Lost(lost) if lost.is_lasting() => {
+            said.holds(Level::Error, format!("no lead until this is put right: {lost}"));
+            REFUSED_INTERVAL
+        }
         Ended::Lost(lost) => {
             said.holds(Level::Warn, format!("no lead without PostgreSQL: {lost}"));
             LOST_INTERVAL

@@ -70,6 +70,22 @@ async fn a_publication_for_all_tables() {
 }
 
 #[tokio::test]
+async fn a_publication_for_all_tables_that_a_setting_allows() {
+    let database = Database::new().await;
+    database.execute("create publication everything for all tables").await;
+    Setup::launch(database, settings([("ALLOW_PUBLICATION_FOR_ALL_TABLES", "true")])).leads().await;
+}
+
+#[tokio::test]
+async fn a_publication_for_all_tables_that_comes_later_stops_nothing() {
+    let setup = Setup::start().await;
+    setup.database.execute("create publication everything for all tables").await;
+    setup.database.execute("update public.city set population = 1 where countrycode = 'BGR'").await;
+    setup.invalidates("BGR", 1).await;
+    setup.drained().await;
+}
+
+#[tokio::test]
 async fn a_standby() {
     let mut primary = Postgres::start(&["-c", "fsync=off"]).await;
     let database = primary.database().await;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use harness::{Postgres, Program, Redis, eventually, free_port, holds, settings};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -46,7 +47,10 @@ async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows
     prepare(&new, "insert into city (name, countrycode, population) values ('New', 'BGR', 1)").await;
     let address = Address::of(old.port).await;
     let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
-    assert_eq!(world.get("BGR").await.population("Old"), Some(1));
+    // Several at once, so that the pool has several connections.
+    let codes = ["BGR", "FRA", "DEU", "ITA", "ESP", "PRT"];
+    let before = join_all(codes.iter().map(|code| world.get(code))).await;
+    assert_eq!(before[0].population("Old"), Some(1));
     // What the api has just seen on a new connection it believes for 250 ms.
     sleep(Duration::from_millis(300)).await;
 

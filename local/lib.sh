@@ -61,6 +61,11 @@ java_is_there() {
   [ "${version:-0}" -ge 17 ]
 }
 
+# Debian's name for it; Ubuntu 22.04's default is older than 17.
+java_package() {
+  if apt-cache show openjdk-17-jre-headless >/dev/null 2>&1; then echo openjdk-17-jre-headless; else echo default-jre-headless; fi
+}
+
 has_debs() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
 
 # mend PACKAGE...: the command that brings what Debian calls so.

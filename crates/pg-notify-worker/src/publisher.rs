@@ -14,7 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
@@ -37,6 +37,10 @@ const CONNECTION_SETUP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Messages that the library takes before any is acknowledged: a wave of all partitions is smaller by far.
 const QUEUE_MESSAGES_MAX: u32 = 100_000;
 
+/// How long one call waits for reports, which it passes on as they come. The library's own thread asks ten times a
+/// second, and spins for the last part of a millisecond each time: most of what an idle worker would cost.
+const POLL_LIMIT: Duration = Duration::from_secs(1);
+
 /// Where another partition acknowledged something so lately, Kafka is there, and it is one partition that isn't.
 const ALIVE: Duration = Duration::from_secs(1);
 
@@ -52,7 +56,7 @@ pub(crate) struct Report {
 
 /// One generation's producer.
 pub(crate) struct Publisher {
-    producer: Option<ThreadedProducer<Reporter>>,
+    producer: Arc<BaseProducer<Reporter>>,
     reports: UnboundedReceiver<Report>,
     topic: String,
     generation: Name,
@@ -79,10 +83,17 @@ impl Publisher {
         };
         let config = producer_config(settings);
         // Creating it starts threads and looks up names.
-        let create = move || ThreadedProducer::from_config_and_context(&config, reporter);
+        let create = move || BaseProducer::from_config_and_context(&config, reporter).map(Arc::new);
         let producer = spawn_blocking(create).await.map_err(|_panic| KafkaError::Canceled)??;
+        let polled = Arc::clone(&producer);
+        spawn_blocking(move || {
+            // Until the publisher is dropped.
+            while Arc::strong_count(&polled) > 1 {
+                polled.poll(POLL_LIMIT);
+            }
+        });
         Ok(Self {
-            producer: Some(producer),
+            producer,
             reports,
             topic: settings.topic.clone(),
             generation,
@@ -92,7 +103,6 @@ impl Publisher {
 
     /// Hands one message over, with the next sequence of its partition; false where the library takes none.
     pub(crate) fn send(&mut self, shard: Shard, action: &Action) -> bool {
-        let Some(producer) = &self.producer else { return false };
         let sequence = self.sequences[shard as usize] + 1;
         let message = Message { action: action.clone(), place: Some(Place { generation: self.generation, sequence }) };
         let payload = message.encode();
@@ -102,7 +112,7 @@ impl Publisher {
         if let Action::Invalidate(code) = action {
             record = record.key(code.as_bytes());
         }
-        match producer.send::<[u8], [u8]>(record) {
+        match self.producer.send::<[u8], [u8]>(record) {
             Ok(()) => {
                 self.sequences[shard as usize] = sequence;
                 true
@@ -126,7 +136,7 @@ impl Publisher {
 
     /// Why the producer can't go on, if it can't: it no longer knows what Kafka has.
     pub(crate) fn fatal(&self) -> Option<String> {
-        self.producer.as_ref()?.client().fatal_error().map(|(_, reason)| reason)
+        self.producer.client().fatal_error().map(|(_, reason)| reason)
     }
 }
 
@@ -148,9 +158,8 @@ fn producer_config(settings: &Kafka) -> ClientConfig {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // Waits for threads. What is still queued is not sent any more: its generation has ended.
-        let producer = self.producer.take();
-        spawn_blocking(move || drop(producer));
+        // What is still queued is not sent any more: its generation has ended.
+        self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 }
 

@@ -9,7 +9,6 @@ use common::protocol::state::State;
 use common::protocol::swap::{Swapped, release, swap};
 use common::redis::shared_connection;
 use common::settings::Redis;
-use common::shard::Shard;
 use deadpool_redis::redis::aio::ConnectionManager;
 use deadpool_redis::redis::{RedisResult, cmd, pipe};
 
@@ -79,16 +78,15 @@ impl Cache {
         release(&mut self.connection.clone(), &key, &lease.encode()).await.map(drop)
     }
 
-    /// The shards that have no state. Not one MGET for all, since in a cluster each shard's keys are elsewhere; and not
-    /// GET, which fails where somebody put a list.
-    pub(crate) async fn shards_without_state(&self) -> RedisResult<Vec<Shard>> {
+    /// The state of each shard. Not one MGET for all, since in a cluster each shard's keys are elsewhere; and not GET,
+    /// which fails where somebody put a list.
+    pub(crate) async fn states(&self) -> RedisResult<Vec<Option<State>>> {
         let mut commands = pipe();
         for state in &self.states {
             commands.cmd("MGET").arg(state);
         }
         let states: Vec<[Option<Vec<u8>>; 1]> = commands.query_async(&mut self.connection.clone()).await?;
-        let has_state = |[state]: &[Option<Vec<u8>>; 1]| state.as_deref().and_then(parse_state).is_some();
-        Ok((0..).zip(&states).filter(|(_, state)| !has_state(state)).map(|(shard, _)| shard).collect())
+        Ok(states.iter().map(|[state]| state.as_deref().and_then(parse_state)).collect())
     }
 }
 

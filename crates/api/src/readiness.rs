@@ -20,6 +20,8 @@ pub(crate) struct Readiness {
     /// Changes that wait for the relay; counted up to a limit.
     outbox_rows: Option<i64>,
     shards_without_state: Vec<Shard>,
+    /// Those that no heartbeat has reached for longer than the bound.
+    shards_standing_still: Vec<Shard>,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,11 +36,15 @@ impl Readiness {
     pub(crate) fn of(api: &Api) -> Self {
         let newest = api.primary.newest();
         let shards_without_state = api.shards.without_state();
+        let shards_standing_still = api.shards.standing_still(api.bound);
         let mut fails = database_fails(api, &newest);
         if api.shards.are_away() {
             fails.push("Redis can't be reached".to_owned());
         } else if !shards_without_state.is_empty() {
             fails.push(format!("{} shards have no state in Redis", shards_without_state.len()));
+        }
+        if !api.shards.are_away() && !shards_standing_still.is_empty() {
+            fails.push(format!("no heartbeat arrives in {} shards: nor do changes", shards_standing_still.len()));
         }
         let mut degraded = Vec::new();
         if api.images.are_away() {
@@ -58,6 +64,7 @@ impl Readiness {
             }),
             outbox_rows: newest.outbox,
             shards_without_state,
+            shards_standing_still,
         }
     }
 

@@ -1,15 +1,18 @@
-//! Looks at the states of all shards again and again: is Redis there, and which shards can hold something?
+//! Looks at the states of all shards again and again: is Redis there, which shards can hold something, and do changes
+//! still arrive in them?
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::protocol::state::State;
 use common::shard::Shard;
 use common::shutdown::Shutdown;
 use log::Level;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cache::Cache;
+use crate::clock::Moment;
 use crate::episode::Episode;
 
 /// Between two looks: Redis is used again this long after its return at most.
@@ -19,8 +22,14 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Shards {
     cache: Arc<Cache>,
     away: AtomicBool,
-    without_state: Mutex<Vec<Shard>>,
+    found: Mutex<Vec<Found>>,
     trouble: Episode,
+}
+
+/// A shard's state, and when a look first found it as it is.
+struct Found {
+    state: Option<State>,
+    moved: Moment,
 }
 
 impl Shards {
@@ -28,7 +37,7 @@ impl Shards {
         Self {
             cache,
             away: AtomicBool::new(false),
-            without_state: Mutex::default(),
+            found: Mutex::default(),
             trouble: Episode::new("Redis is reached, and used again"),
         }
     }
@@ -40,7 +49,27 @@ impl Shards {
 
     /// The shards whose state the last successful look didn't find.
     pub(crate) fn without_state(&self) -> Vec<Shard> {
-        self.without_state.lock().expect("nobody panics with it").clone()
+        self.those(|found| found.state.is_none())
+    }
+
+    /// The shards whose state has been the same for longer than `bound`, although each heartbeat moves it on.
+    pub(crate) fn standing_still(&self, bound: Duration) -> Vec<Shard> {
+        self.those(|found| found.state.is_some() && found.moved.elapsed() > bound)
+    }
+
+    fn those(&self, are_meant: impl Fn(&Found) -> bool) -> Vec<Shard> {
+        let found = self.found.lock().expect("nobody panics with it");
+        (0..).zip(found.iter()).filter(|(_, found)| are_meant(found)).map(|(shard, _)| shard).collect()
+    }
+
+    fn note(&self, states: Vec<Option<State>>) {
+        let mut found = self.found.lock().expect("nobody panics with it");
+        found.resize_with(states.len(), || Found { state: None, moved: Moment::now() });
+        for (found, state) in found.iter_mut().zip(states) {
+            if found.state != state {
+                *found = Found { state, moved: Moment::now() };
+            }
+        }
     }
 
     /// Looks until the program stops.
@@ -48,9 +77,9 @@ impl Shards {
         let mut ticks = interval(LOOK_PAUSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            match self.cache.shards_without_state().await {
-                Ok(shards) => {
-                    *self.without_state.lock().expect("nobody panics with it") = shards;
+            match self.cache.states().await {
+                Ok(states) => {
+                    self.note(states);
                     self.away.store(false, Ordering::Relaxed);
                     self.trouble.works();
                 }

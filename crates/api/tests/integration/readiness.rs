@@ -37,6 +37,7 @@ async fn it_is_ready_while_the_heartbeat_goes_on_and_says_when_it_stands_still()
     let next = "update cities_cache.heartbeat set number = number + 1";
     let ready = eventually(SOON, "it is ready", async || {
         world.database.execute(next).await;
+        world.write_states(world.generation).await;
         let answer = world.http.get("/readyz").await?;
         holds(answer.status == 200, answer.text()).map(|()| answer)
     })
@@ -46,6 +47,19 @@ async fn it_is_ready_while_the_heartbeat_goes_on_and_says_when_it_stands_still()
     eventually(SOON, "the silence is noticed", async || {
         let answer = world.http.get("/readyz").await?;
         holds(answer.status == 503 && answer.text().contains("no heartbeat for"), answer.text())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shards_that_no_heartbeat_reaches_any_more_are_seen() {
+    let world = World::new().await;
+    let next = "update cities_cache.heartbeat set number = number + 1";
+    eventually(SOON, "the standstill is noticed", async || {
+        world.database.execute(next).await;
+        let answer = world.http.get("/readyz").await?;
+        let all = answer.json()["shards_standing_still"].as_array().is_some_and(|shards| shards.len() == 8);
+        holds(answer.status == 503 && all && answer.text().contains("no heartbeat arrives in 8 shards"), answer.text())
     })
     .await;
 }

@@ -8,6 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicRe
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -179,33 +180,35 @@ impl Topic {
         self.read().await.into_iter().filter(|record| record.text().contains(text)).collect()
     }
 
-    /// First and next offset of each partition.
+    /// How many partitions it has; 0: there is no such topic.
     ///
     /// # Panics
-    /// If the broker doesn't answer or doesn't know the topic.
-    pub async fn watermarks(&self) -> Vec<(i64, i64)> {
+    /// If the broker doesn't answer.
+    pub async fn partitions(&self) -> usize {
         let topic = self.clone();
-        let ask = move || {
-            let consumer: BaseConsumer = client_config(&topic.broker).create().expect("it is a configuration");
-            topic.watermarks_blocking(&consumer)
-        };
+        let ask = move || topic.partitions_blocking(&topic.consumer()).len();
         tokio::task::spawn_blocking(ask).await.expect("asking ends")
     }
 
-    fn watermarks_blocking(&self, consumer: &BaseConsumer) -> Vec<(i64, i64)> {
+    fn consumer(&self) -> BaseConsumer {
+        // It belongs to no group, but may not be made without the name of one.
+        client_config(&self.broker).set("group.id", "unused").create().expect("it is a configuration")
+    }
+
+    fn partitions_blocking(&self, consumer: &BaseConsumer) -> Vec<i32> {
         let metadata = consumer.fetch_metadata(Some(&self.name), REQUEST_LIMIT).expect("the broker answers");
-        let partitions = metadata.topics()[0].partitions();
+        metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect()
+    }
+
+    fn watermarks_blocking(&self, consumer: &BaseConsumer) -> Vec<(i64, i64)> {
+        let partitions = self.partitions_blocking(consumer);
         assert!(!partitions.is_empty(), "there is no topic {}", self.name);
-        let ask = |partition: i32| consumer.fetch_watermarks(&self.name, partition, REQUEST_LIMIT);
-        partitions.iter().map(|partition| ask(partition.id()).expect("the broker answers")).collect()
+        let ask = |partition| consumer.fetch_watermarks(&self.name, partition, REQUEST_LIMIT);
+        partitions.into_iter().map(|partition| ask(partition).expect("the broker answers")).collect()
     }
 
     fn read_blocking(&self) -> Vec<Record> {
-        let consumer: BaseConsumer = client_config(&self.broker)
-            .set("group.id", "unused")
-            .set("enable.partition.eof", "false")
-            .create()
-            .expect("it is a configuration");
+        let consumer = self.consumer();
         let watermarks = self.watermarks_blocking(&consumer);
         let mut assignment = TopicPartitionList::new();
         for (partition, (low, _)) in (0..).zip(&watermarks) {

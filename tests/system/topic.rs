@@ -35,16 +35,25 @@ async fn is_refused(system: &System, what: &str) {
 /// Deletes the topic, so that the worker creates it as it should be.
 async fn put_right(system: &System) {
     system.topic.delete().await;
+    eventually(MEND_LIMIT, "the topic is as it should be", async || {
+        let partitions = system.topic.partitions().await;
+        holds(partitions == 8, partitions)
+    })
+    .await;
+    eventually(MEND_LIMIT, "/readyz is content", async || {
+        let ready = system.http.get("/readyz").await?;
+        holds(ready.status == 200, ready.text())
+    })
+    .await;
     system.whole_within(WHOLE_LIMIT).await;
-    assert_eq!(system.topic.watermarks().await.len(), 8);
     system.judge(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
 async fn a_missing_topic_is_created_with_a_partition_for_each_shard() {
     let system = System::start().await;
-    assert_eq!(system.topic.watermarks().await.len(), 8);
-    assert_eq!(system.topic.dead_letters().watermarks().await.len(), 1);
+    assert_eq!(system.topic.partitions().await, 8);
+    assert_eq!(system.topic.dead_letters().partitions().await, 1);
 }
 
 #[tokio::test]

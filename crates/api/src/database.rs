@@ -6,7 +6,6 @@ use std::time::Duration;
 use common::postgres::{Unfit, verify};
 use common::random::Name;
 use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use log::Level;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 
@@ -123,10 +122,9 @@ impl Database {
     fn note(&self, reading: &Result<Reading, Unreadable>) {
         match reading {
             Ok(_) => self.refusal.works(),
-            Err(error @ (Unreadable::NoTable(_) | Unreadable::Refused(_))) => {
-                self.refusal.fails(Level::Error, &format!("cities can't be read: {error}"));
+            Err(error @ (Unreadable::Busy | Unreadable::NoTable(_) | Unreadable::Refused(_))) => {
+                self.refusal.fails(error.level(), &format!("cities can't be read: {error}"));
             }
-            Err(Unreadable::Busy) => self.refusal.fails(Level::Warn, &Unreadable::Busy.to_string()),
             Err(error) => log::debug!("{error}"),
         }
     }

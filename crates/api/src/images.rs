@@ -44,6 +44,8 @@ const REGION: &str = "us-east-1";
 /// The store.
 pub(crate) struct Images {
     place: Place,
+    /// For the log.
+    address: String,
     trouble: Episode,
 }
 
@@ -86,8 +88,8 @@ pub(crate) fn parse_name(name: &str) -> Option<Path> {
 
 impl Images {
     pub(crate) fn new(settings: &settings::Images) -> Self {
-        let place = match settings {
-            settings::Images::Folder(folder) => Place::Folder(folder.clone()),
+        let (place, address) = match settings {
+            settings::Images::Folder(folder) => (Place::Folder(folder.clone()), format!("folder {folder}")),
             settings::Images::Store { endpoint, access_key, secret_key, bucket } => {
                 let store = AmazonS3Builder::new()
                     .with_endpoint(endpoint)
@@ -99,10 +101,11 @@ impl Images {
                     .with_retry(retry())
                     .with_client_options(client(endpoint))
                     .build();
-                Place::Store(store.map(|store| Arc::new(store) as _).map_err(|error| describe(&error)))
+                let store = store.map(|store| Arc::new(store) as _).map_err(|error| describe(&error));
+                (Place::Store(store), format!("bucket {bucket} at {endpoint}"))
             }
         };
-        Self { place, trouble: Episode::new("the image store is reached") }
+        Self { place, address, trouble: Episode::new("the image store is reached") }
     }
 
     /// What is known about an image, without its bytes.
@@ -138,7 +141,9 @@ impl Images {
             };
             match timeout(FIRST_BYTE_LIMIT, ask).await.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
                 Ok(()) => self.trouble.works(),
-                Err(why) => self.trouble.fails(Level::Warn, &format!("images can't be read: {why}")),
+                Err(why) => {
+                    self.trouble.fails(Level::Warn, &format!("images can't be read: {why} ({})", self.address));
+                }
             }
         }
     }
@@ -158,7 +163,7 @@ impl Images {
             Place::Store(store) => store.clone(),
             Place::Folder(folder) => match LocalFileSystem::new_with_prefix(folder) {
                 Ok(folder) => Ok(Arc::new(folder)),
-                Err(_) => Err(format!("there is no folder `{folder}` (IMAGE_FOLDER)")),
+                Err(_) => Err("there is no such folder".to_owned()),
             },
         }
     }
@@ -215,9 +220,19 @@ fn is_unknown(error: &Error) -> bool {
     false
 }
 
-/// One line; the client library's own text has neither keys nor signatures.
+/// The innermost cause: what stands around it tells how long it was tried, so it never is the same twice. Of an answer
+/// of the store the status and the code, without the document that quotes our request.
 fn describe(error: &Error) -> String {
-    error.to_string().replace('\n', " ")
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = cause.to_string().replace('\n', " ");
+    let status = text.split('<').next().unwrap_or_default().trim_end_matches([':', ' ']);
+    match text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")) {
+        Some((code, _)) => format!("{status}: {code}"),
+        None => status.to_owned(),
+    }
 }
 
 #[cfg(test)]

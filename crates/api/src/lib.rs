@@ -87,7 +87,7 @@ impl Api {
             started: Moment::now(),
             bound: settings.cache.bound,
             flights: Arc::new(Flights::new(Handle::current())),
-            shards: Arc::new(Shards::new(Arc::clone(&cache))),
+            shards: Arc::new(Shards::new(Arc::clone(&cache), &settings.redis)),
             cache,
             lease_life: settings.postgres.statement_timeout * STATEMENTS_PER_LEASE,
             time_to_live: settings.cache.time_to_live,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use common::heartbeat::Heartbeat;
 use common::random::Name;
 use common::shutdown::Shutdown;
-use log::Level;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_postgres::Client;
 
@@ -145,8 +144,7 @@ impl Primary {
                 Ok(())
             }
             Err(failure) => {
-                let level = if matches!(failure, Unreadable::Unreachable(_)) { Level::Warn } else { Level::Error };
-                self.trouble.fails(level, &failure.to_string());
+                self.trouble.fails(failure.level(), &format!("{failure} (server {})", self.sessions.address));
                 Err(failure)
             }
         }

@@ -24,6 +24,8 @@ const GRACE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(crate) struct Sessions {
     config: Config,
+    /// `host:port`, for the log.
+    pub(crate) address: String,
     /// For opening a session, each of its round trips included.
     pub(crate) open_limit: Duration,
     /// For one statement, by our clock.
@@ -36,6 +38,7 @@ impl Sessions {
         let limit = settings.statement_timeout;
         Self {
             config: common::postgres::config(settings, PROGRAM, limit, limit),
+            address: format!("{}:{}", settings.host, settings.port),
             open_limit: settings.connect_timeout,
             statement_limit: limit + GRACE,
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::protocol::state::State;
+use common::settings::Redis;
 use common::shard::Shard;
 use common::shutdown::Shutdown;
 use log::Level;
@@ -21,6 +22,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// What the looks have found.
 pub(crate) struct Shards {
     cache: Arc<Cache>,
+    /// `host:port`, for the log.
+    address: String,
     away: AtomicBool,
     found: Mutex<Vec<Found>>,
     trouble: Episode,
@@ -33,9 +36,10 @@ struct Found {
 }
 
 impl Shards {
-    pub(crate) fn new(cache: Arc<Cache>) -> Self {
+    pub(crate) fn new(cache: Arc<Cache>, settings: &Redis) -> Self {
         Self {
             cache,
+            address: format!("{}:{}", settings.host, settings.port),
             away: AtomicBool::new(false),
             found: Mutex::default(),
             trouble: Episode::new("Redis is reached, and used again"),
@@ -85,7 +89,10 @@ impl Shards {
                 }
                 Err(error) => {
                     self.away.store(true, Ordering::Relaxed);
-                    let text = format!("Redis can't be reached, so cities are read from PostgreSQL: {error}");
+                    let address = &self.address;
+                    let text = format!(
+                        "Redis can't be reached, so cities are read from PostgreSQL: {error} (server {address})"
+                    );
                     self.trouble.fails(Level::Warn, &text);
                 }
             }

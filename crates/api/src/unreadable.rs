@@ -2,6 +2,7 @@
 
 use common::postgres::{Unfit, describe};
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
+use log::Level;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -29,6 +30,14 @@ pub(crate) enum Unreadable {
 }
 
 impl Unreadable {
+    /// What is away comes back by itself; what refuses needs somebody who acts.
+    pub(crate) fn level(&self) -> Level {
+        match self {
+            Self::Busy | Self::Unreachable(_) | Self::TooSlow => Level::Warn,
+            Self::Standby | Self::NoTable(_) | Self::Refused(_) => Level::Error,
+        }
+    }
+
     /// Whether another connection may do better: this one broke, or leads to what was the primary once.
     pub(crate) fn is_of_the_connection(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Standby)

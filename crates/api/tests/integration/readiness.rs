@@ -25,7 +25,8 @@ async fn what_is_absent_at_the_start_is_said_in_one_line_each() {
     for text in away {
         api.wait_log(SOON, text).await;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Longer than what is said again if it changes with each try.
+    tokio::time::sleep(Duration::from_secs(8)).await;
     for text in away {
         assert_eq!(api.log_lines(text).len(), 1, "{:?}", api.log());
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::kafka::Quiet;
 use common::settings;
 use common::shard::Shard;
 use rdkafka::ClientContext;
@@ -116,18 +117,4 @@ impl ConsumerContext for Context {
 
 fn shards(partitions: &TopicPartitionList) -> Vec<Shard> {
     partitions.elements().iter().filter_map(|element| Shard::try_from(element.partition()).ok()).collect()
-}
-
-/// Keeps librdkafka's own lines out of the log: it repeats them for as long as a broker is away, and what matters of
-/// them is logged where it is handled, once when it begins and once when it ends.
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::debug!("librdkafka: {facility}: {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log::debug!("librdkafka: {error}: {reason}");
-    }
 }

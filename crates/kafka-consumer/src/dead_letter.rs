@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::kafka::dead_letter_topic;
+use common::kafka::{Quiet, dead_letter_topic};
 use common::message::Undecodable;
 use common::settings;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -13,7 +13,6 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use crate::client::Quiet;
 use crate::log_limit::LogLimit;
 
 /// A payload is cut here: enough to see what it was.

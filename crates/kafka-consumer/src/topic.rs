@@ -1,18 +1,13 @@
 //! Is the topic as it must be? Asked at the start and again and again; nothing is consumed while it isn't.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::kafka::REQUEST_TIMEOUT;
+use common::kafka::Broker;
 use common::settings;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use tokio::sync::watch;
 use tokio::time::sleep;
-
-use crate::client::Quiet;
 
 /// Between two looks at a topic that is as it must be.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -22,7 +17,7 @@ const PAUSE_WHILE_WRONG: Duration = Duration::from_secs(1);
 
 /// What looks at the topic.
 pub(crate) struct Topic {
-    admin: Arc<AdminClient<Quiet>>,
+    broker: Broker,
     name: String,
     shards: u32,
     servers: String,
@@ -40,13 +35,8 @@ enum Verdict {
 impl Topic {
     /// Connects by itself.
     pub(crate) fn new(kafka: &settings::Kafka) -> KafkaResult<Self> {
-        let mut config = common::kafka::client_config(kafka, "kafka-consumer");
-        // Asking about a topic must not create it, as a client that isn't a consumer may.
-        config.set("allow.auto.create.topics", "false");
-        // Nothing ever reads the queue that an admin client's lines go to.
-        config.set_log_level(RDKafkaLogLevel::Emerg);
         Ok(Self {
-            admin: Arc::new(config.create_with_context(Quiet)?),
+            broker: Broker::new(kafka, "kafka-consumer")?,
             name: kafka.topic.clone(),
             shards: kafka.shards,
             servers: kafka.bootstrap_servers.clone(),
@@ -81,23 +71,11 @@ impl Topic {
     }
 
     async fn look(&self) -> KafkaResult<Verdict> {
-        let (admin, name) = (Arc::clone(&self.admin), self.name.clone());
-        let count = tokio::task::spawn_blocking(move || count_partitions(&admin, &name)).await;
-        let Some(found) = count.map_err(|_| KafkaError::Canceled)?? else { return Ok(Verdict::Missing) };
+        let Some(found) = self.broker.partitions(&self.name).await? else { return Ok(Verdict::Missing) };
         if u32::try_from(found) != Ok(self.shards) {
             return Ok(Verdict::WrongCount { found, shards: self.shards });
         }
-        Ok(if self.is_compacted().await? { Verdict::Compacted } else { Verdict::Usable })
-    }
-
-    async fn is_compacted(&self) -> KafkaResult<bool> {
-        let topic = ResourceSpecifier::Topic(&self.name);
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let described = self.admin.describe_configs([&topic], &options).await?;
-        // A broker that doesn't let us look is believed: compaction then shows as renewals.
-        let policy = |config: &ConfigResource| config.get("cleanup.policy")?.value.clone();
-        let policies = described.iter().flatten().filter_map(policy);
-        Ok(policies.into_iter().any(|policy| policy.contains("compact")))
+        Ok(if self.broker.is_compacted(&self.name).await? { Verdict::Compacted } else { Verdict::Usable })
     }
 
     fn log(&self, verdict: Verdict) {
@@ -109,17 +87,6 @@ impl Topic {
                 log::error!("topic {name} {verdict}: nothing is consumed until that is put right");
             }
         }
-    }
-}
-
-/// `None`: there is no such topic.
-fn count_partitions(admin: &AdminClient<Quiet>, name: &str) -> KafkaResult<Option<usize>> {
-    let metadata = admin.inner().fetch_metadata(Some(name), REQUEST_TIMEOUT)?;
-    let Some(topic) = metadata.topics().first() else { return Ok(None) };
-    match topic.error().map(RDKafkaErrorCode::from) {
-        None => Ok(Some(topic.partitions().len())),
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
-        Some(code) => Err(KafkaError::MetadataFetch(code)),
     }
 }
 

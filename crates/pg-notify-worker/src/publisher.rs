@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::kafka::client_config;
+use common::kafka::{Quiet, client_config};
 use common::message::{Action, Message, Place};
 use common::random::Name;
 use common::settings::Kafka;
@@ -216,12 +216,12 @@ impl ProducerContext for Reporter {
 }
 
 impl ClientContext for Reporter {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::debug!("librdkafka: {facility} {message}");
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Quiet.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        log::debug!("librdkafka: {error}: {reason}");
+        Quiet.error(error.clone(), reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.kafka_away.holds(Level::Warn, &self.away_line);
         }

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::kafka::{REQUEST_TIMEOUT, client_config, dead_letter_topic};
+use common::kafka::{Broker, admin_options, dead_letter_topic};
 use common::settings::Kafka;
 use log::Level;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::admin::{NewTopic, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::condition::Condition;
@@ -60,23 +57,17 @@ impl<'a> Topics<'a> {
 
     /// Looks, for ever.
     pub(crate) async fn watch(self) {
-        let admin = loop {
-            match self.client().await {
-                Ok(admin) => break Arc::new(admin),
+        let broker = loop {
+            match Broker::new(self.settings, "pg-notify-worker") {
+                Ok(broker) => break broker,
                 Err(error) => self.unfit.holds(Level::Error, format!("the Kafka client can't be set up: {error}")),
             }
             sleep(LOOK_INTERVAL).await;
         };
         loop {
-            let found = self.look(&admin).await;
+            let found = self.look(&broker).await;
             sleep(self.judge(found)).await;
         }
-    }
-
-    async fn client(&self) -> KafkaResult<AdminClient<Quiet>> {
-        let config = client_config(self.settings, "pg-notify-worker");
-        // Creating it starts threads and looks up names.
-        spawn_blocking(move || config.create_with_context(Quiet)).await.map_err(|_panic| KafkaError::Canceled)?
     }
 
     /// Says what was found, and how long to wait for the next look.
@@ -101,23 +92,23 @@ impl<'a> Topics<'a> {
         }
     }
 
-    async fn look(&self, admin: &Arc<AdminClient<Quiet>>) -> Result<(), Unfit> {
+    async fn look(&self, broker: &Broker) -> Result<(), Unfit> {
         let topic = &self.settings.topic;
-        if partitions(admin, topic).await?.is_none() {
+        if broker.partitions(topic).await?.is_none() {
             let shards = self.settings.shards.cast_signed();
-            create(admin, self.settings, topic, shards, RETENTION_MS).await?;
+            create(broker, self.settings, topic, shards, RETENTION_MS).await?;
         }
         let dead_letters = dead_letter_topic(topic);
-        if partitions(admin, &dead_letters).await?.is_none() {
-            create(admin, self.settings, &dead_letters, 1, DEAD_LETTER_RETENTION_MS).await?;
+        if broker.partitions(&dead_letters).await?.is_none() {
+            create(broker, self.settings, &dead_letters, 1, DEAD_LETTER_RETENTION_MS).await?;
         }
-        match partitions(admin, topic).await? {
+        match broker.partitions(topic).await? {
             Some(count) if count != self.settings.shards as usize => Err(Unfit::Wrong(format!(
                 "topic {topic} has {count} partitions instead of {}, so nothing is published; set SHARDS to {count}, or \
                  use another topic",
                 self.settings.shards
             ))),
-            Some(_) if is_compacted(admin, topic).await? => Err(Unfit::Wrong(format!(
+            Some(_) if broker.is_compacted(topic).await? => Err(Unfit::Wrong(format!(
                 "topic {topic} is compacted, which removes changes before they are read, so nothing is published; set its \
                  cleanup.policy to delete"
             ))),
@@ -128,24 +119,8 @@ impl<'a> Topics<'a> {
     }
 }
 
-/// How many partitions a topic has; `None`: there is none of this name.
-async fn partitions(admin: &Arc<AdminClient<Quiet>>, topic: &str) -> KafkaResult<Option<usize>> {
-    let (admin, topic) = (Arc::clone(admin), topic.to_owned());
-    // The library blocks while it asks.
-    let ask = move || {
-        let metadata = admin.inner().fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
-        let Some(topic) = metadata.topics().first() else { return Ok(None) };
-        match topic.error().map(RDKafkaErrorCode::from) {
-            None => Ok(Some(topic.partitions().len())),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
-            Some(error) => Err(KafkaError::MetadataFetch(error)),
-        }
-    };
-    spawn_blocking(ask).await.map_err(|_panic| KafkaError::Canceled)?
-}
-
 async fn create(
-    admin: &AdminClient<Quiet>,
+    broker: &Broker,
     settings: &Kafka,
     name: &str,
     partitions: i32,
@@ -155,7 +130,7 @@ async fn create(
     let replication = TopicReplication::Fixed(settings.replication.unwrap_or(-1));
     let topic =
         NewTopic::new(name, partitions, replication).set("retention.ms", retention_ms).set("cleanup.policy", "delete");
-    for result in admin.create_topics(&[topic], &options()).await? {
+    for result in broker.admin().create_topics(&[topic], &admin_options()).await? {
         match result {
             Ok(_) => log::info!("created topic {name} with {partitions} partitions"),
             // Another worker was quicker.
@@ -169,36 +144,4 @@ async fn create(
         }
     }
     Ok(())
-}
-
-async fn is_compacted(admin: &AdminClient<Quiet>, topic: &str) -> KafkaResult<bool> {
-    let resources = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await?;
-    Ok(resources.into_iter().any(|resource| match resource {
-        Ok(resource) => {
-            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.as_ref());
-            policy.is_some_and(|policy| policy.contains("compact"))
-        }
-        // Who may write to a topic need not have the right to see how it is configured.
-        Err(error) => {
-            log::debug!("topic {topic} doesn't tell its configuration: {error}");
-            false
-        }
-    }))
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
-}
-
-/// The library's own lines: what they mean for us is said by [`Topics::judge`].
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::debug!("librdkafka: {facility} {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log::debug!("librdkafka: {error}: {reason}");
-    }
 }

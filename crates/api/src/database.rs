@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use common::postgres::{Unfit, verify};
 use common::random::Name;
+use common::shutdown::Shutdown;
 use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_postgres::Row;
 
 use crate::clock::Moment;
@@ -18,6 +19,9 @@ use crate::unreadable::Unreadable;
 /// How long a read waits for one of the pool's connections. Who would wait longer is told to come again: more waiting
 /// wouldn't make PostgreSQL faster.
 const SLOT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Between two questions while PostgreSQL refuses: /readyz is right again this long after at most, twice.
+const ASK_AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// A statement that answers in one row about one code, and how it is asked with its generation.
 pub(crate) struct Question {
@@ -111,6 +115,19 @@ impl Database {
         };
         self.note(&reading);
         reading
+    }
+
+    /// Asks again while PostgreSQL refuses, until the program stops: an api that isn't ready may get no more requests,
+    /// and wouldn't see that it was put right.
+    pub(crate) async fn watch(&self, question: &Question, shutdown: Shutdown) {
+        let mut ticks = interval(ASK_AGAIN_PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            if self.refuses() {
+                // What comes of it is noted there. No city has this code, so it costs a look at an index.
+                let _ = self.read(question, "", &Begun::default()).await;
+            }
+        }
     }
 
     /// Whether PostgreSQL answers, but refuses to answer about cities.

@@ -109,5 +109,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
     tokio::spawn(Arc::clone(&api.primary).watch(look_pause, shutdown.clone()));
     tokio::spawn(Arc::clone(&api.shards).watch(shutdown.clone()));
     tokio::spawn(Arc::clone(&api.images).watch(shutdown.clone()));
+    tokio::spawn({
+        let (api, shutdown) = (Arc::clone(&api), shutdown.clone());
+        async move { api.database.watch(&api.question, shutdown).await }
+    });
     server::serve(&settings, api, shutdown).await;
 }

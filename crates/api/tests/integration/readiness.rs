@@ -66,6 +66,21 @@ async fn shards_that_no_heartbeat_reaches_any_more_are_seen() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_was_put_right_is_over_although_nobody_asks() {
+    let world = World::new().await;
+    world.database.execute("alter table city rename to town").await;
+    assert_eq!(world.http.get("/cities/BGR").await.unwrap().status, 503);
+    let refusal = "cities can't be read";
+    assert!(world.http.get("/readyz").await.unwrap().text().contains(refusal));
+    world.database.execute("alter table town rename to city").await;
+    eventually(SOON, "the refusal is over", async || {
+        let answer = world.http.get("/readyz").await?;
+        holds(!answer.text().contains(refusal), answer.text())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn shards_without_a_state_and_waiting_changes_are_counted() {
     let world = World::new().await;
     world.database.execute("insert into cities_cache.outbox (codes) select null from generate_series(1, 3)").await;

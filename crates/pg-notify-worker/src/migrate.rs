@@ -29,10 +29,10 @@ const MIGRATION_LIMIT: Duration = Duration::from_secs(60);
 /// The connection's buffer holds a few pieces at once.
 const COPY_PIECE_BYTES: usize = 64 * 1024;
 
-/// What ships with the project.
-const TABLES: [(&str, &str); 2] = [
-    ("public.country (code, name, continent, population)", include_str!("../../../data/country.csv")),
-    ("public.city (id, name, countrycode, district, population)", include_str!("../../../data/city.csv")),
+/// What ships with the project: table, columns, rows.
+const TABLES: [(&str, &str, &str); 2] = [
+    ("country", "code, name, continent, population", include_str!("../../../data/country.csv")),
+    ("city", "id, name, countrycode, district, population", include_str!("../../../data/city.csv")),
 ];
 
 mod embedded {
@@ -125,15 +125,15 @@ fn refused(error: &tokio_postgres::Error, needed: String) -> Ended {
     }
 }
 
-/// Fills tables that our migration created, once: the cities and the mark come in one transaction. Answers how many rows
-/// came.
+/// Fills tables that our migration created, once, and shows them. Answers how many rows came.
 async fn load(session: &mut Session) -> Result<u64, tokio_postgres::Error> {
     let due = "select from cities_cache.sample_data where created and not loaded for update";
     let transaction = session.client.transaction().await?;
     let mut rows = 0;
     if transaction.query_opt(due, &[]).await?.is_some() {
-        for (table, csv) in TABLES {
-            rows += copy(&transaction, table, csv).await?;
+        for (table, columns, csv) in TABLES {
+            rows += copy(&transaction, &format!("cities_cache.{table} ({columns})"), csv).await?;
+            transaction.batch_execute(&format!("alter table cities_cache.{table} set schema public")).await?;
         }
         transaction.execute("update cities_cache.sample_data set loaded = true", &[]).await?;
     }

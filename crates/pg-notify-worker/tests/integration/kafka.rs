@@ -62,8 +62,8 @@ async fn an_outbox_above_its_limit_becomes_one_row_while_kafka_is_away() {
 #[tokio::test]
 async fn both_topics_are_created_as_documented() {
     let setup = Setup::start().await;
-    assert_eq!(setup.topic.watermarks().await.len(), SHARDS as usize);
-    assert_eq!(setup.topic.dead_letters().watermarks().await.len(), 1);
+    assert_eq!(setup.topic.partitions().await, SHARDS as usize);
+    assert_eq!(setup.topic.dead_letters().partitions().await, 1);
 }
 
 /// A topic that the worker finds, what it says about it, and what it leaves on it: nothing.
@@ -79,7 +79,7 @@ async fn refuses(partitions: i32, configuration: &[(&str, &str)], line: &str) ->
     .await;
     setup.database.execute(CHANGE_BGR).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(setup.topic.watermarks().await.iter().all(|(_, next)| *next == 0));
+    assert!(setup.topic.read().await.is_empty());
     assert_eq!(setup.worker.log_lines(line).len(), 1);
     setup
 }

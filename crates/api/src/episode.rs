@@ -14,9 +14,6 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// A cause that is another one at each try is said no more often than this.
 const REPEATED: Duration = Duration::from_secs(5);
 
-/// The lines are the program's, not this file's.
-const TARGET: &str = "api";
-
 /// One kind of trouble, over and over.
 pub(crate) struct Episode {
     over: &'static str,
@@ -43,7 +40,7 @@ impl Episode {
         match trouble.as_mut() {
             Some(trouble) if trouble.text == text || trouble.said.elapsed() < REPEATED => trouble.seen = now,
             _ => {
-                log::log!(target: TARGET, level, "{text}");
+                log::log!(level, "{text}");
                 *trouble = Some(Trouble { text: text.to_owned(), said: now, seen: now });
                 self.lasts.store(true, Ordering::Relaxed);
             }
@@ -58,7 +55,7 @@ impl Episode {
         let mut trouble = self.trouble.lock().expect("nobody panics with it");
         if trouble.take_if(|trouble| trouble.seen.elapsed() >= SETTLED).is_some() {
             self.lasts.store(false, Ordering::Relaxed);
-            log::info!(target: TARGET, "{}", self.over);
+            log::info!("{}", self.over);
         }
     }
 

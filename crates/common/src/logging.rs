@@ -3,23 +3,38 @@
 use std::io::{self, Write};
 
 use env_logger::{Builder, Target};
+use log::LevelFilter;
 
 use crate::settings::Logging;
 
-/// Starts logging; every line names its program by its log target. A panic becomes a line as well.
-pub fn start(settings: Logging) {
+/// Starts logging for `program`, whose name stands in every line. A panic becomes a line as well.
+pub fn start(program: &str, settings: Logging) {
+    // As supervisord names it, and as the log targets of its own modules begin.
+    let program = program.replace('-', "_");
     let mut builder = Builder::new();
     builder
         // Libraries below warning level tell what only their authors can use.
-        .filter_level(settings.level.min(log::LevelFilter::Warn))
-        .target(Target::Pipe(Box::new(Output { both: settings.both })));
-    for program in ["api", "kafka_consumer", "pg_notify_worker", "common"] {
-        builder.filter_module(program, settings.level);
-    }
-    builder.init();
-    std::panic::set_hook(Box::new(|panic| log::error!("panic: {}", one_line(&panic.to_string()))));
+        .filter_level(settings.level.min(LevelFilter::Warn))
+        .filter_module(&program, settings.level)
+        .filter_module(SHARED, settings.level)
+        .target(Target::Pipe(Box::new(Output { both: settings.both })))
+        .format(move |line, record| {
+            let (time, level, text) = (line.timestamp(), record.level(), one_line(&record.args().to_string()));
+            let target = record.target();
+            if target.starts_with(&program) || target.starts_with(SHARED) {
+                writeln!(line, "[{time} {level:<5} {program}] {text}")
+            } else {
+                writeln!(line, "[{time} {level:<5} {program}] {target}: {text}")
+            }
+        })
+        .init();
+    std::panic::set_hook(Box::new(|panic| log::error!("panic: {panic}")));
 }
 
+/// Log target of what the programs share: this crate.
+const SHARED: &str = env!("CARGO_CRATE_NAME");
+
+/// A line stands alone, whatever is told in it.
 fn one_line(text: &str) -> String {
     text.replace('\n', " ")
 }

@@ -28,7 +28,7 @@ where
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    logging::start(settings.logging);
+    logging::start(name, settings.logging);
     match run(name, settings, service) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,9 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The program, as in its other lines: this file is not what a reader of the log is interested in.
-const TARGET: &str = env!("CARGO_CRATE_NAME");
-
 /// The line that was logged last about one thing, while what it says holds.
 #[derive(Default)]
 pub(crate) struct Condition {
@@ -17,7 +14,7 @@ impl Condition {
         let line = line.into();
         let mut said = self.said();
         if said.as_ref() != Some(&line) {
-            log::log!(target: TARGET, level, "{line}");
+            log::log!(level, "{line}");
             *said = Some(line);
         }
     }
@@ -25,7 +22,7 @@ impl Condition {
     /// Logs `line` if something had been said; the next [`Condition::holds`] is news again.
     pub(crate) fn has_ended(&self, line: &str) {
         if self.said().take().is_some() {
-            log::info!(target: TARGET, "{line}");
+            log::info!("{line}");
         }
     }
 

@@ -13,9 +13,11 @@ use harness::{Answer, Database, Http, Program, Redis, Settings, eventually, hold
 /// For what takes milliseconds when all is well.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../migrations/V1__cities_and_countries.sql"),
     include_str!("../../../../migrations/V2__outbox_and_heartbeat.sql"),
+    // What the worker does once the cities are in them; tables that were there before are adopted.
+    "alter table if exists cities_cache.country set schema public; alter table if exists cities_cache.city set schema public;",
 ];
 
 const CITIES: &str = "
@@ -140,8 +142,8 @@ impl World {
 
 /// Our schema and tables, and `rows`; tables of the user's that are there already are adopted.
 pub(crate) async fn prepare(database: &Database, rows: &str) {
-    let [cities, outbox] = MIGRATIONS;
-    database.execute(&format!("create schema cities_cache; {cities}; {outbox}; {rows}")).await;
+    let migrations = MIGRATIONS.join(";");
+    database.execute(&format!("create schema cities_cache; {migrations}; {rows}")).await;
 }
 
 /// Puts a new generation in the heartbeat row, as a leader does when it begins.

@@ -50,6 +50,8 @@ impl Stack {
         let names = String::from_utf8_lossy(&names.stdout).into_owned();
         let taken: Vec<_> = names.lines().filter(|name| CONTAINERS.contains(name)).collect();
         assert!(taken.is_empty(), "containers {taken:?} are there already; `make down` removes them");
+        // Compose builds an image only where there is none: what was left by an older checkout would be tested.
+        let _ = stack.shell("docker image rm -f cities-cache-app").output();
         stack
     }
 

@@ -68,7 +68,7 @@ pub enum Unfit {
     Postgres(#[from] tokio_postgres::Error),
 }
 
-/// Makes sure that the session is as [`config`] asked for: a pooler may drop what it doesn't know without a word.
+/// Makes sure that the session is as [`config()`] asked for: a pooler may drop what it doesn't know without a word.
 ///
 /// # Errors
 /// If it isn't, or can't be asked.

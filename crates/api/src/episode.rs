@@ -14,6 +14,9 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// A cause that is another one at each try is said no more often than this.
 const REPEATED: Duration = Duration::from_secs(5);
 
+/// Different causes of one trouble that are said; some alternate for ever, as the addresses of a name do.
+const CAUSES_MAX: usize = 8;
+
 /// One kind of trouble, over and over.
 pub(crate) struct Episode {
     over: &'static str,
@@ -22,7 +25,7 @@ pub(crate) struct Episode {
 }
 
 struct Trouble {
-    text: String,
+    causes: Vec<String>,
     said: Moment,
     seen: Moment,
 }
@@ -37,13 +40,15 @@ impl Episode {
     pub(crate) fn fails(&self, level: Level, text: &str) {
         let mut trouble = self.trouble.lock().expect("nobody panics with it");
         let now = Moment::now();
-        match trouble.as_mut() {
-            Some(trouble) if trouble.text == text || trouble.said.elapsed() < REPEATED => trouble.seen = now,
-            _ => {
-                log::log!(level, "{text}");
-                *trouble = Some(Trouble { text: text.to_owned(), said: now, seen: now });
-                self.lasts.store(true, Ordering::Relaxed);
-            }
+        let Trouble { causes, said, seen } =
+            trouble.get_or_insert_with(|| Trouble { causes: Vec::new(), said: now, seen: now });
+        *seen = now;
+        let is_news = causes.len() < CAUSES_MAX && !causes.iter().any(|cause| cause == text);
+        if causes.is_empty() || (is_news && said.elapsed() >= REPEATED) {
+            log::log!(level, "{text}");
+            causes.push(text.to_owned());
+            *said = now;
+            self.lasts.store(true, Ordering::Relaxed);
         }
     }
 

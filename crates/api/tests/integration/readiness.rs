@@ -8,7 +8,14 @@ use crate::world::{SOON, World};
 
 #[tokio::test]
 async fn health_says_ok_whatever_is_away() {
-    let nowhere = settings([("DB_PORT", "1"), ("REDIS_PORT", "1"), ("MINIO_ENDPOINT", "http://127.0.0.1:1")]);
+    // By address: where `localhost` has two, each may be refused for a reason of its own.
+    let nowhere = settings([
+        ("DB_HOST", "127.0.0.1"),
+        ("DB_PORT", "1"),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", "1"),
+        ("MINIO_ENDPOINT", "http://127.0.0.1:1"),
+    ]);
     let (_api, http) = Program::api(nowhere);
     let answer = eventually(Duration::from_millis(1_500), "health answers", async || http.get("/health").await).await;
     assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("ok")));
@@ -19,7 +26,14 @@ async fn health_says_ok_whatever_is_away() {
 
 #[tokio::test]
 async fn what_is_absent_at_the_start_is_said_in_one_line_each() {
-    let nowhere = settings([("DB_PORT", "1"), ("REDIS_PORT", "1"), ("MINIO_ENDPOINT", "http://127.0.0.1:1")]);
+    // By address: where `localhost` has two, each may be refused for a reason of its own.
+    let nowhere = settings([
+        ("DB_HOST", "127.0.0.1"),
+        ("DB_PORT", "1"),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", "1"),
+        ("MINIO_ENDPOINT", "http://127.0.0.1:1"),
+    ]);
     let (api, _http) = Program::api(nowhere);
     let away = ["PostgreSQL can't be reached", "Redis can't be reached", "images can't be read"];
     for text in away {

@@ -1,7 +1,8 @@
 //! A TCP proxy on any link: cuts it, swallows everything, delays, and mends it, on command.
 
+use std::future::pending;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,6 +17,9 @@ use crate::ports::free_port;
 /// Between two looks whether it listens.
 const LISTEN_PAUSE: Duration = Duration::from_millis(1);
 
+/// Until it listens, or doesn't: it takes microseconds.
+const LISTEN_LIMIT: Duration = Duration::from_secs(10);
+
 /// What the link does to every connection, old and new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
@@ -29,11 +33,19 @@ enum Link {
     Slow(Duration),
 }
 
+/// The link as it is now, and how often it was cut: a cut that is mended at once is one for every connection none the
+/// less.
+#[derive(Clone, Copy)]
+struct State {
+    link: Link,
+    cuts: u64,
+}
+
 /// A proxy in front of one server.
 pub struct Proxy {
     /// TCP port on 127.0.0.1 to connect to.
     pub port: u16,
-    link: watch::Sender<Link>,
+    state: watch::Sender<State>,
     listener: JoinHandle<()>,
 }
 
@@ -45,41 +57,50 @@ impl Proxy {
 
     /// The same, on a port that the test has and that nobody listens on.
     pub fn listening_on(port: u16, target: &str) -> Self {
-        let link = watch::Sender::new(Link::Whole);
-        let listener = spawn(serve(port, target.to_owned(), link.subscribe()));
-        let proxy = Self { port, link, listener };
+        let state = watch::Sender::new(State { link: Link::Whole, cuts: 0 });
+        let listener = spawn(serve(port, target.to_owned(), state.subscribe()));
+        let proxy = Self { port, state, listener };
         proxy.listens(true);
         proxy
     }
 
     /// Closes every connection and refuses new ones, as if no server were there.
     pub fn cut(&self) {
-        self.link.send_replace(Link::Cut);
+        self.set(Link::Cut);
         self.listens(false);
     }
 
     /// From now on nothing passes, and nobody is told.
     pub fn black_hole(&self) {
-        self.link.send_replace(Link::BlackHole);
+        self.set(Link::BlackHole);
     }
 
     /// Delays each piece, in both directions.
     pub fn slow(&self, delay: Duration) {
-        self.link.send_replace(Link::Slow(delay));
+        self.set(Link::Slow(delay));
     }
 
     /// Mends it. What fell into a black hole is lost, so its connections end.
     pub fn restore(&self) {
-        if *self.link.borrow() == Link::BlackHole {
+        if self.state.borrow().link == Link::BlackHole {
             self.cut();
         }
-        self.link.send_replace(Link::Whole);
+        self.set(Link::Whole);
         self.listens(true);
+    }
+
+    fn set(&self, link: Link) {
+        self.state.send_modify(|state| {
+            state.link = link;
+            state.cuts += u64::from(link == Link::Cut);
+        });
     }
 
     /// Waits until it takes connections, or takes none.
     fn listens(&self, expected: bool) {
+        let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() != expected {
+            assert!(begun.elapsed() < LISTEN_LIMIT, "the proxy on port {} does as it is told", self.port);
             std::thread::sleep(LISTEN_PAUSE);
         }
     }
@@ -88,62 +109,62 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.listener.abort();
-        self.link.send_replace(Link::Cut);
+        self.set(Link::Cut);
     }
 }
 
-async fn serve(port: u16, target: String, mut link: watch::Receiver<Link>) {
+async fn serve(port: u16, target: String, mut state: watch::Receiver<State>) {
     loop {
-        if link.wait_for(|link| *link != Link::Cut).await.is_err() {
-            return;
-        }
+        let Ok(cuts) = state.wait_for(|state| state.link != Link::Cut).await.map(|state| state.cuts) else { return };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is this process'");
-        let mut until_cut = link.clone();
         tokio::select! {
-            () = accept(&listener, &target, &link) => {}
-            _ = until_cut.wait_for(|link| *link == Link::Cut) => {}
+            () = accept(&listener, &target, cuts, &state) => {}
+            () = cut_after(cuts, state.clone()) => {}
         }
     }
 }
 
-async fn accept(listener: &TcpListener, target: &str, link: &watch::Receiver<Link>) {
+/// Waits for a cut that is not among the first `cuts`.
+async fn cut_after(cuts: u64, mut state: watch::Receiver<State>) {
+    // Without a sender, the proxy is gone, which cuts as well.
+    let _ = state.wait_for(|state| state.cuts != cuts).await;
+}
+
+async fn accept(listener: &TcpListener, target: &str, cuts: u64, state: &watch::Receiver<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        spawn(connection(client, target.to_owned(), link.clone()));
+        let (target, state) = (target.to_owned(), state.clone());
+        spawn(async move {
+            tokio::select! {
+                // Whichever side closed, the other one sees it by the drop of both.
+                _ = pass(client, &target, &state) => {}
+                () = cut_after(cuts, state.clone()) => {}
+            }
+        });
     }
 }
 
-async fn connection(client: TcpStream, target: String, link: watch::Receiver<Link>) {
-    let mut until_cut = link.clone();
-    let pass = async {
-        let server = TcpStream::connect(&target).await?;
-        server.set_nodelay(true)?;
-        client.set_nodelay(true)?;
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        tokio::try_join!(pump(from_client, to_server, link.clone()), pump(from_server, to_client, link))
-    };
-    tokio::select! {
-        // Whichever side closed, the other one sees it by the drop of both.
-        _ = pass => {}
-        _ = until_cut.wait_for(|link| *link == Link::Cut) => {}
-    }
+async fn pass(client: TcpStream, target: &str, state: &watch::Receiver<State>) -> io::Result<()> {
+    let server = TcpStream::connect(target).await?;
+    server.set_nodelay(true)?;
+    client.set_nodelay(true)?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::try_join!(pump(from_client, to_server, state), pump(from_server, to_client, state)).map(drop)
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: watch::Receiver<Link>) -> io::Result<()> {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &watch::Receiver<State>) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
-    let mut swallowed = false;
     loop {
         let length = from.read(&mut buffer).await?;
-        let now = *link.borrow_and_update();
-        swallowed |= now == Link::BlackHole;
-        if swallowed {
-            // A piece is missing, so nothing that comes later may be passed on.
-            link.wait_for(|link| *link == Link::Cut).await.map_err(io::Error::other)?;
+        let link = state.borrow().link;
+        if link == Link::BlackHole {
+            // A piece is missing, so nothing that comes later may be passed on, until the connection is cut.
+            return pending().await;
         }
         if length == 0 {
             return to.shutdown().await;
         }
-        if let Link::Slow(delay) = now {
+        if let Link::Slow(delay) = link {
             sleep(delay).await;
         }
         to.write_all(&buffer[..length]).await?;

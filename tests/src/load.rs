@@ -1,11 +1,11 @@
 //! Load: readers and a writer that go on while a test restarts or breaks something.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::http::Failure;
 use crate::{Database, Http};
@@ -24,6 +24,8 @@ pub struct Load {
     stop: Arc<AtomicBool>,
     tasks: JoinSet<Vec<String>>,
     done: Arc<AtomicUsize>,
+    /// Milliseconds that the slowest of them took.
+    slowest: Arc<AtomicU64>,
 }
 
 impl Load {
@@ -57,6 +59,7 @@ impl Load {
     pub async fn writes(database: &Database) -> Self {
         let mut load = Self::none();
         let (client, stop, done) = (database.client().await, Arc::clone(&load.stop), Arc::clone(&load.done));
+        let slowest = Arc::clone(&load.slowest);
         load.tasks.spawn(async move {
             let mut failures = Vec::new();
             let statement = "update city set population = population + 1
@@ -65,7 +68,10 @@ impl Load {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                match client.execute(statement, &[code]).await {
+                let begun = Instant::now();
+                let written = client.execute(statement, &[code]).await;
+                slowest.fetch_max(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                match written {
                     Ok(_) => drop(done.fetch_add(1, Ordering::Relaxed)),
                     Err(error) => failures.push(format!("{code}: {error:?}")),
                 }
@@ -81,6 +87,11 @@ impl Load {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// How long the slowest write took until now.
+    pub fn slowest(&self) -> Duration {
+        Duration::from_millis(self.slowest.load(Ordering::Relaxed))
+    }
+
     /// Ends it.
     ///
     /// # Panics
@@ -93,6 +104,6 @@ impl Load {
     }
 
     fn none() -> Self {
-        Self { stop: Arc::default(), tasks: JoinSet::new(), done: Arc::default() }
+        Self { stop: Arc::default(), tasks: JoinSet::new(), done: Arc::default(), slowest: Arc::default() }
     }
 }

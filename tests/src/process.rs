@@ -74,6 +74,15 @@ impl Process {
         self.child.wait().expect("our own child can be waited for");
     }
 
+    /// Processor time that it has used until now, in user and system mode; none where it has ended.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        // The name in brackets may hold blanks; user and system time are the 12th and 13th field behind it (proc(5)).
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
+    }
+
     /// What it wrote until now, to stdout and stderr.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().expect("reading lines never panics").iter().cloned().collect()

@@ -41,6 +41,11 @@ impl Program {
         command(name, settings).args(arguments).output().expect("the programs are built")
     }
 
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -1,0 +1,1 @@
+//! Several of each program at once, some of which die.

@@ -1,0 +1,1 @@
+//! More clients than anybody wants.

@@ -1,0 +1,100 @@
+//! One bad day: a user writes all through it, the programs keep calm, and at its end every answer is right by itself.
+
+use std::time::Duration;
+
+use harness::{Load, Program, System};
+use tokio::time::{Instant, sleep};
+
+use crate::HEAL_LIMIT;
+
+/// A writer's statement takes a few milliseconds; what takes so long has waited for something of ours.
+const WAIT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Share of a core above which a program spins. Builds without optimisation use up to a fifth under the writer.
+const SPIN_LIMIT: f64 = 0.5;
+
+/// In any so many seconds …
+const LOG_WINDOW: usize = 5;
+
+/// … a program may write so many lines: a few a second, and a start with its dozen.
+const LOG_LINES: usize = 25;
+
+/// A day that goes wrong.
+pub(crate) struct Day {
+    writes: Option<Load>,
+}
+
+impl Day {
+    /// A user writes all day long, straight to the database.
+    pub(crate) async fn begin(system: &System) -> Self {
+        Self { writes: Some(Load::writes(&system.database).await) }
+    }
+
+    /// Nobody can write: PostgreSQL itself has its bad day.
+    pub(crate) fn begin_without_writes() -> Self {
+        Self { writes: None }
+    }
+
+    /// The fault lasts so long, and no program gives up or spins meanwhile.
+    ///
+    /// # Panics
+    /// If one does.
+    pub(crate) async fn lasts(&self, system: &mut System, time: Duration) {
+        let used = |system: &mut System| programs(system).map(|program| program.process().processor_time());
+        let (before, begun) = (used(system), Instant::now());
+        sleep(time).await;
+        let (after, elapsed) = (used(system), begun.elapsed());
+        for (program, (before, after)) in programs(system).into_iter().zip(before.into_iter().zip(after)) {
+            // A program that the test killed has used nothing.
+            let share = after.saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64();
+            assert!(share < SPIN_LIMIT, "{} used {share:.2} of a core in {elapsed:?}", program.name());
+        }
+    }
+
+    /// The fault is over: soon every answer is right, and the cache answers again; no write failed or waited, every
+    /// program runs, and none has filled the log.
+    ///
+    /// # Panics
+    /// If that isn't so.
+    pub(crate) async fn ends_well(self, system: &mut System) {
+        if let Some(writes) = self.writes {
+            let slowest = writes.slowest();
+            writes.stop().await;
+            assert!(slowest < WAIT_LIMIT, "a write took {slowest:?}");
+        }
+        system.judge(HEAL_LIMIT).await;
+        system.whole_within(HEAL_LIMIT).await;
+        for program in programs(system) {
+            let status = program.process().exit_status();
+            assert!(status.is_none(), "{} ended by itself: {status:?}", program.name());
+            assert!(busiest(&program.log()) <= LOG_LINES, "{} says too much: {:#?}", program.name(), program.log());
+        }
+    }
+}
+
+fn programs(system: &mut System) -> [&mut Program; 3] {
+    [&mut system.worker, &mut system.consumer, &mut system.api]
+}
+
+/// The most lines within [`LOG_WINDOW`]; a line begins with its time, as in `[2026-11-24T10:07:16Z`.
+fn busiest(log: &[String]) -> usize {
+    let second = |line: &String| {
+        let mut fields = line.get(12..20)?.split(':').map(str::parse::<usize>);
+        Some((fields.next()?.ok()? * 60 + fields.next()?.ok()?) * 60 + fields.next()?.ok()?)
+    };
+    let seconds: Vec<usize> = log.iter().filter_map(second).collect();
+    let within = |from: &usize| seconds.iter().filter(|at| (*from..from + LOG_WINDOW).contains(at)).count();
+    seconds.iter().map(within).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::busiest;
+
+    #[test]
+    fn the_busiest_five_seconds_count() {
+        let line = |second| format!("[2026-11-24T10:59:{second:02}Z INFO  api] a line");
+        let log: Vec<_> = [1, 1, 5, 6, 30, 34, 34, 34].map(line).into_iter().chain(["no time".to_owned()]).collect();
+        assert_eq!(busiest(&log), 4);
+    }
+}

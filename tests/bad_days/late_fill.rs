@@ -1,0 +1,1 @@
+//! A reader who is late with what it read.

@@ -1,0 +1,1 @@
+//! PostgreSQL: killed, frozen, cut off, absent.

@@ -1,0 +1,1 @@
+//! Redis: killed, frozen, cut off, absent, full, or put back to what it was before.

@@ -1,0 +1,1 @@
+//! A replaced primary that is still alive.

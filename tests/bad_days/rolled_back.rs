@@ -1,0 +1,1 @@
+//! PostgreSQL put back to what it was before.

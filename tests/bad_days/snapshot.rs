@@ -1,0 +1,1 @@
+//! A snapshot that is held open beside many writers.

@@ -1,0 +1,1 @@
+//! The object store: killed, frozen, cut off, absent.

@@ -1,0 +1,1 @@
+//! A synchronous standby that is away.

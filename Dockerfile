@@ -28,9 +28,10 @@ FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="cities-cache" \
       org.opencontainers.image.description="Cities of a country over HTTP, from a cache that is never older than a proven bound" \
       org.opencontainers.image.licenses="MIT"
+# Certificates for a store behind https.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends supervisor \
+ && apt-get install -y --no-install-recommends ca-certificates supervisor \
  && rm -rf /var/lib/apt/lists/*
 ENV RUN_FOLDER=/run/cities-cache
 RUN install -d -o 10001 -g 10001 "$RUN_FOLDER"

@@ -17,6 +17,8 @@ pub fn start(program: &str, settings: Logging) {
         .filter_level(settings.level.min(LevelFilter::Warn))
         .filter_module(&program, settings.level)
         .filter_module(SHARED, settings.level)
+        // An error for every try, beside ours for the first one that names the same cause.
+        .filter_module("rustls_platform_verifier", LevelFilter::Off)
         .target(Target::Pipe(Box::new(Output { both: settings.both })))
         .format(move |line, record| {
             let (time, level, text) = (line.timestamp(), record.level(), one_line(&record.args().to_string()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Load, Program, System};
+use harness::{Load, Program, System, eventually, holds};
 use tokio::time::{Instant, sleep};
 
 use crate::HEAL_LIMIT;
@@ -27,7 +27,9 @@ pub(crate) struct Day {
 impl Day {
     /// A user writes all day long, straight to the database.
     pub(crate) async fn begin(system: &System) -> Self {
-        Self { writes: Some(Load::writes(&system.database).await) }
+        let writes = Load::writes(&system.database).await;
+        eventually(WAIT_LIMIT, "the user writes", async || holds(writes.done() > 0, writes.done())).await;
+        Self { writes: Some(writes) }
     }
 
     /// Nobody can write: PostgreSQL itself has its bad day.

@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::process::Signal;
 use crate::server::Server;
-use crate::{Topic, given};
+use crate::{Proxy, Topic, free_port, given};
 
 /// A broker.
 pub struct Kafka {
@@ -32,6 +32,26 @@ impl Kafka {
         let mut kafka = Self { address: format!("127.0.0.1:{}", server.port), server: Some(server) };
         kafka.restart().await;
         kafka
+    }
+
+    /// A broker of the test's own, and a link to it that breaks on command: who begins there is sent there again. By
+    /// [`Kafka::address`] it is reached in any case.
+    pub async fn start_with_link() -> (Self, Proxy) {
+        let mut kafka = Self::stopped();
+        let (main, listener) = (kafka.own().port, free_port());
+        let link = Proxy::to(&format!("127.0.0.1:{listener}"));
+        // As in `local/kafka`, with one listener more.
+        let controller = if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" };
+        kafka.own().add_arguments(&[
+            format!(
+                "listeners=BROKER://127.0.0.1:{main},LINK://127.0.0.1:{listener},CONTROLLER://{controller}:{}",
+                main + 1
+            ),
+            format!("advertised.listeners=BROKER://127.0.0.1:{main},LINK://127.0.0.1:{}", link.port),
+            "listener.security.protocol.map=BROKER:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+        ]);
+        kafka.restart().await;
+        (kafka, link)
     }
 
     /// A broker of the test's own that doesn't run yet: [`Kafka::restart`] starts it.

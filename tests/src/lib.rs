@@ -17,6 +17,7 @@ pub mod topic;
 
 pub mod http;
 pub mod judge;
+pub mod links;
 pub mod load;
 pub mod program;
 pub mod system;
@@ -26,6 +27,7 @@ pub use background::block_on;
 pub use eventually::{eventually, holds};
 pub use http::{Answer, Http};
 pub use kafka::Kafka;
+pub use links::Links;
 pub use load::Load;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres};

@@ -31,6 +31,11 @@ impl Server {
         Self { script, folder: new_folder(script), port: free_port(), arguments, process: None }
     }
 
+    /// More arguments, for those that name its port.
+    pub(crate) fn add_arguments(&mut self, arguments: &[String]) {
+        self.arguments.extend_from_slice(arguments);
+    }
+
     /// Starts it, on the same port and with the same files each time, until `ready` succeeds.
     pub(crate) async fn start(&mut self, mut ready: impl AsyncFnMut() -> Result<(), String>) {
         let what = format!("{} answers on port {}", self.script, self.port);

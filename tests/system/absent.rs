@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Database, Http, Kafka, Program, Proxy, Redis, Settings, System, eventually, holds, settings};
+use harness::{Database, Http, Kafka, Links, Program, Proxy, Redis, System, eventually, holds, settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -16,38 +16,13 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 /// How long it stays away after that: several tries of everybody.
 const ABSENCE: Duration = Duration::from_secs(3);
 
-/// A system whose links to its servers can be cut.
-struct Links {
-    postgres: Proxy,
-    redis: Proxy,
-    kafka: Proxy,
-}
-
-impl Links {
-    fn to(database: &Database, redis: &Redis, kafka: &Kafka) -> Self {
-        Self {
-            postgres: Proxy::to(&format!("{}:{}", database.host, database.port)),
-            redis: Proxy::to(&format!("127.0.0.1:{}", redis.port)),
-            kafka: Proxy::to(&kafka.address),
-        }
-    }
-
-    fn settings(&self) -> Settings {
-        settings([
-            ("DB_PORT", &self.postgres.port.to_string()),
-            ("REDIS_PORT", &self.redis.port.to_string()),
-            ("KAFKA_BOOTSTRAP_SERVERS", &format!("127.0.0.1:{}", self.kafka.port)),
-        ])
-    }
-}
-
 /// A program, and the server that it has to name.
 type Speaks = (fn(&System) -> &Program, &'static str);
 
 /// Starts a system with some links cut, and mends them.
 async fn is_whole_after(cut: fn(&Links) -> Vec<&Proxy>, speaks: &[Speaks]) {
     let (database, redis, topic) = (Database::new().await, Redis::start().await, Kafka::shared().topic());
-    let links = Links::to(&database, &redis, &Kafka::shared());
+    let links = Links::to(&database, &redis, Proxy::to(&Kafka::shared().address));
     cut(&links).into_iter().for_each(Proxy::cut);
 
     let all = [database.settings(), redis.settings(), topic.settings(), links.settings()].concat();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Load, Program, System, eventually, holds};
+use harness::{Http, Load, Program, System, eventually, holds};
 use tokio::time::{Instant, sleep};
 
 use crate::HEAL_LIMIT;
@@ -19,9 +19,13 @@ const LOG_WINDOW: usize = 5;
 /// … a program may write so many lines: a few a second, and a start with its dozen.
 const LOG_LINES: usize = 25;
 
+/// Between two reads of a user.
+const READ_PAUSE: Duration = Duration::from_millis(20);
+
 /// A day that goes wrong.
 pub(crate) struct Day {
     writes: Option<Load>,
+    reads: Option<Load>,
 }
 
 impl Day {
@@ -29,12 +33,17 @@ impl Day {
     pub(crate) async fn begin(system: &System) -> Self {
         let writes = Load::writes(&system.database).await;
         eventually(WAIT_LIMIT, "the user writes", async || holds(writes.done() > 0, writes.done())).await;
-        Self { writes: Some(writes) }
+        Self { writes: Some(writes), reads: None }
     }
 
     /// Nobody can write: PostgreSQL itself has its bad day.
     pub(crate) fn begin_without_writes() -> Self {
-        Self { writes: None }
+        Self { writes: None, reads: None }
+    }
+
+    /// A user reads all day long as well, and is answered with one of these statuses.
+    pub(crate) fn with_reads(self, http: &Http, allowed: &'static [u16]) -> Self {
+        Self { reads: Some(Load::reads_with_pause(http, 1, READ_PAUSE, allowed)), ..self }
     }
 
     /// The fault lasts so long, and no program gives up or spins meanwhile.
@@ -63,6 +72,9 @@ impl Day {
             let slowest = writes.slowest();
             writes.stop().await;
             assert!(slowest < WAIT_LIMIT, "a write took {slowest:?}");
+        }
+        if let Some(reads) = self.reads {
+            reads.stop().await;
         }
         system.judge(HEAL_LIMIT).await;
         system.whole_within(HEAL_LIMIT).await;

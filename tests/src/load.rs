@@ -32,6 +32,11 @@ impl Load {
     /// `clients` that read all [`CODES`] in turn. A connection that is refused or reset before an answer is no failure;
     /// an answer in part is one, and so is a status that `allowed` doesn't name.
     pub fn reads(http: &Http, clients: usize, allowed: &'static [u16]) -> Self {
+        Self::reads_with_pause(http, clients, Duration::ZERO, allowed)
+    }
+
+    /// The same, each with a pause between two reads.
+    pub fn reads_with_pause(http: &Http, clients: usize, pause: Duration, allowed: &'static [u16]) -> Self {
         let mut load = Self::none();
         for client in 0..clients {
             // Each with connections of its own.
@@ -47,6 +52,9 @@ impl Load {
                         Ok(answer) => failures.push(format!("{code}: {} {}", answer.status, answer.text())),
                         Err(Failure::Unanswered(_)) => sleep(PAUSE_AFTER_REFUSAL).await,
                         Err(failure) => failures.push(failure.to_string()),
+                    }
+                    if !pause.is_zero() {
+                        sleep(pause).await;
                     }
                 }
                 failures

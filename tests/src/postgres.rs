@@ -68,6 +68,16 @@ impl Postgres {
         self.own().kill();
     }
 
+    /// Freezes it with all its processes: it takes connections and answers nothing.
+    pub fn pause(&mut self) {
+        self.own().signal_all(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) {
+        self.own().signal_all(Signal::CONT);
+    }
+
     /// A standby of this server, which streams from it: a copy of its files, taken while it runs.
     ///
     /// # Panics

@@ -54,6 +54,17 @@ impl Process {
         }
     }
 
+    /// Sends a signal to it and to what it has started, itself first, so that it starts nothing between the two.
+    pub fn signal_family(&mut self, signal: Signal) {
+        self.signal(signal);
+        let children = format!("/proc/{0}/task/{0}/children", self.id());
+        let children = std::fs::read_to_string(children).expect("Linux tells the children of a process");
+        for child in children.split_whitespace().filter_map(|id| id.parse().ok()).filter_map(Pid::from_raw) {
+            // One that has just ended needs no signal.
+            let _ = kill_process(child, signal);
+        }
+    }
+
     /// How it ended; `None` while it runs.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("our own child can be waited for")

@@ -73,6 +73,11 @@ impl Server {
         self.process.as_mut().expect("it was started").signal(signal);
     }
 
+    /// Sends a signal to each of its processes.
+    pub(crate) fn signal_all(&mut self, signal: Signal) {
+        self.process.as_mut().expect("it was started").signal_family(signal);
+    }
+
     /// Where its files are.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder

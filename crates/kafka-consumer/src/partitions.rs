@@ -159,7 +159,10 @@ impl Partitions {
     async fn assign(&mut self, shards: Vec<Shard>) -> Result<(), Unopened> {
         match self.begins(&shards).await {
             Ok(begins) => {
-                log::info!("shards {} are this consumer's", List(&shards));
+                // A rebalance that leaves all as it was assigns none.
+                if !shards.is_empty() {
+                    log::info!("shards {} are this consumer's", List(&shards));
+                }
                 self.begin(begins)
             }
             Err(away) => {

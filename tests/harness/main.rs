@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use deadpool_redis::redis::{Client, cmd};
 use harness::{Database, Http, Kafka, Postgres, Proxy, Record, Redis, eventually, holds};
 
 #[tokio::test]
@@ -104,4 +105,23 @@ async fn a_link_breaks_and_mends_on_command() {
     let before = tokio::time::Instant::now();
     assert_eq!(behind.number("select 7").await, 7);
     assert!(before.elapsed() > Duration::from_millis(100));
+}
+
+#[tokio::test]
+async fn a_replica_follows_until_its_link_breaks_and_takes_its_masters_place() {
+    let master = Redis::start().await;
+    let [address, replication] = [(); 2].map(|()| Proxy::to(&format!("127.0.0.1:{}", master.port)));
+    master.command::<()>("SET key old").await;
+    let replica = master.replica(&replication).await;
+    replication.black_hole();
+    master.command::<()>("SET key new").await;
+    assert_eq!(replica.command::<String>("GET key").await, "old");
+
+    replica.command::<()>("REPLICAOF NO ONE").await;
+    address.retarget(&format!("127.0.0.1:{}", replica.port));
+    replica.command::<()>("SET key its_own").await;
+    let behind = Client::open(("127.0.0.1", address.port)).unwrap();
+    let mut behind = behind.get_multiplexed_async_connection().await.unwrap();
+    let found: String = cmd("GET").arg("key").query_async(&mut behind).await.unwrap();
+    assert_eq!(found, "its_own");
 }

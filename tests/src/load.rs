@@ -95,20 +95,16 @@ impl Load {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// How long the slowest write took until now.
-    pub fn slowest(&self) -> Duration {
-        Duration::from_millis(self.slowest.load(Ordering::Relaxed))
-    }
-
-    /// Ends it.
+    /// Ends it, and returns how long the slowest write took.
     ///
     /// # Panics
     /// If something failed meanwhile, or nothing succeeded.
-    pub async fn stop(self) {
+    pub async fn stop(self) -> Duration {
         self.stop.store(true, Ordering::Relaxed);
         let failures = self.tasks.join_all().await.concat();
         assert!(failures.is_empty(), "{} failures under load, the first: {}", failures.len(), failures[0]);
         assert!(self.done.load(Ordering::Relaxed) > 0, "the load did nothing");
+        Duration::from_millis(self.slowest.load(Ordering::Relaxed))
     }
 
     fn none() -> Self {

@@ -35,10 +35,12 @@ enum Link {
 
 /// The link as it is now, and how often it was cut: a cut that is mended at once is one for every connection none the
 /// less.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct State {
     link: Link,
     cuts: u64,
+    /// `host:port`.
+    target: String,
 }
 
 /// A proxy in front of one server.
@@ -57,8 +59,8 @@ impl Proxy {
 
     /// The same, on a port that the test has and that nobody listens on.
     pub fn listening_on(port: u16, target: &str) -> Self {
-        let state = watch::Sender::new(State { link: Link::Whole, cuts: 0 });
-        let listener = spawn(serve(port, target.to_owned(), state.subscribe()));
+        let state = watch::Sender::new(State { link: Link::Whole, cuts: 0, target: target.to_owned() });
+        let listener = spawn(serve(port, state.subscribe()));
         let proxy = Self { port, state, listener };
         proxy.listens(true);
         proxy
@@ -89,6 +91,18 @@ impl Proxy {
         self.listens(true);
     }
 
+    /// Leads to another server from now on, as an address does that moves with a failover; what is there ends.
+    pub fn retarget(&self, target: &str) {
+        self.cut();
+        self.redirect(target);
+        self.restore();
+    }
+
+    /// New connections lead to another server from now on; what is there stays where it is.
+    pub fn redirect(&self, target: &str) {
+        self.state.send_modify(|state| target.clone_into(&mut state.target));
+    }
+
     fn set(&self, link: Link) {
         self.state.send_modify(|state| {
             state.link = link;
@@ -113,12 +127,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(port: u16, target: String, mut state: watch::Receiver<State>) {
+async fn serve(port: u16, mut state: watch::Receiver<State>) {
     loop {
         let Ok(cuts) = state.wait_for(|state| state.link != Link::Cut).await.map(|state| state.cuts) else { return };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is this process'");
         tokio::select! {
-            () = accept(&listener, &target, cuts, &state) => {}
+            () = accept(&listener, cuts, &state) => {}
             () = cut_after(cuts, state.clone()) => {}
         }
     }
@@ -130,20 +144,21 @@ async fn cut_after(cuts: u64, mut state: watch::Receiver<State>) {
     let _ = state.wait_for(|state| state.cuts != cuts).await;
 }
 
-async fn accept(listener: &TcpListener, target: &str, cuts: u64, state: &watch::Receiver<State>) {
+async fn accept(listener: &TcpListener, cuts: u64, state: &watch::Receiver<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        let (target, state) = (target.to_owned(), state.clone());
+        let state = state.clone();
         spawn(async move {
             tokio::select! {
                 // Whichever side closed, the other one sees it by the drop of both.
-                _ = pass(client, &target, &state) => {}
+                _ = pass(client, &state) => {}
                 () = cut_after(cuts, state.clone()) => {}
             }
         });
     }
 }
 
-async fn pass(client: TcpStream, target: &str, state: &watch::Receiver<State>) -> io::Result<()> {
+async fn pass(client: TcpStream, state: &watch::Receiver<State>) -> io::Result<()> {
+    let target = state.borrow().target.clone();
     let server = TcpStream::connect(target).await?;
     server.set_nodelay(true)?;
     client.set_nodelay(true)?;

@@ -1,11 +1,16 @@
 //! Redis: a server for each test, since it starts in milliseconds.
 
+use std::time::Duration;
+
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, FromRedisValue, RedisResult, cmd};
 
-use crate::Settings;
 use crate::process::Signal;
 use crate::server::Server;
+use crate::{Proxy, Settings, eventually, holds};
+
+/// Until a replica has copied everything: a few megabytes.
+const SYNC_LIMIT: Duration = Duration::from_secs(20);
 
 /// A Redis server of the test's own.
 pub struct Redis {
@@ -56,6 +61,22 @@ impl Redis {
     /// Lets it go on.
     pub fn resume(&mut self) {
         self.server.signal(Signal::CONT);
+    }
+
+    /// A replica of this server, which has all that it has, and follows it through `link`.
+    ///
+    /// # Panics
+    /// If it doesn't within [`SYNC_LIMIT`].
+    pub async fn replica(&self, link: &Proxy) -> Self {
+        // By default it waits 5 s for further replicas.
+        self.command::<()>("CONFIG SET repl-diskless-sync-delay 0").await;
+        let replica = Self::start_with(&["--replicaof", &format!("127.0.0.1 {}", link.port)]).await;
+        eventually(SYNC_LIMIT, "the replica follows", async || {
+            let info: String = replica.command("INFO replication").await;
+            holds(info.contains("master_link_status:up"), info)
+        })
+        .await;
+        replica
     }
 
     /// What our programs are told about it.

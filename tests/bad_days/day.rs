@@ -51,7 +51,9 @@ impl Day {
     /// # Panics
     /// If one does.
     pub(crate) async fn lasts(&self, system: &mut System, time: Duration) {
-        let used = |system: &mut System| programs(system).map(|program| program.process().processor_time());
+        let used = |system: &mut System| -> Vec<_> {
+            programs(system).into_iter().map(|program| program.process().processor_time()).collect()
+        };
         let (before, begun) = (used(system), Instant::now());
         sleep(time).await;
         let (after, elapsed) = (used(system), begun.elapsed());
@@ -91,8 +93,9 @@ impl Day {
     }
 }
 
-fn programs(system: &mut System) -> [&mut Program; 3] {
-    [&mut system.worker, &mut system.consumer, &mut system.api]
+fn programs(system: &mut System) -> Vec<&mut Program> {
+    let of_its_own = [&mut system.worker, &mut system.consumer, &mut system.api];
+    of_its_own.into_iter().chain(&mut system.others).collect()
 }
 
 /// The most lines within [`LOG_WINDOW`]; a line begins with its time, as in `[2026-11-24T10:07:16Z`.

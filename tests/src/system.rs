@@ -23,6 +23,8 @@ pub struct System {
     pub api: Program,
     /// A client of the api.
     pub http: Http,
+    /// Further ones of any of the three, where a test wants them.
+    pub others: Vec<Program>,
     /// The topic on the shared broker.
     pub topic: Topic,
     /// The test's Redis.
@@ -63,10 +65,16 @@ impl System {
             consumer: Program::kafka_consumer(all),
             api,
             http,
+            others: Vec::new(),
             topic,
             redis,
             database,
         }
+    }
+
+    /// What a further program of this system is told.
+    pub fn settings(&self) -> Settings {
+        [self.database.settings(), self.redis.settings(), self.topic.settings()].concat()
     }
 
     /// Waits until every shard follows the relay, and a code that was asked for is answered from the cache.

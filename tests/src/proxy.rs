@@ -1,7 +1,9 @@
-//! A TCP proxy on any link: cuts it, swallows everything, delays, and mends it, on command.
+//! A TCP proxy on any link: cuts it, swallows everything, delays, holds back, and mends it, on command.
 
 use std::future::pending;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +33,8 @@ enum Link {
     BlackHole,
     /// Passes each piece on after a time.
     Slow(Duration),
+    /// Keeps each piece that contains this, and what comes behind it, until the link is another one.
+    Holding(&'static str),
 }
 
 /// The link as it is now, and how often it was cut: a cut that is mended at once is one for every connection none the
@@ -41,6 +45,8 @@ struct State {
     cuts: u64,
     /// `host:port`.
     target: String,
+    /// How many pieces were kept since it was told to.
+    kept: Arc<AtomicUsize>,
 }
 
 /// A proxy in front of one server.
@@ -59,7 +65,8 @@ impl Proxy {
 
     /// The same, on a port that the test has and that nobody listens on.
     pub fn listening_on(port: u16, target: &str) -> Self {
-        let state = watch::Sender::new(State { link: Link::Whole, cuts: 0, target: target.to_owned() });
+        let state = State { link: Link::Whole, cuts: 0, target: target.to_owned(), kept: Arc::default() };
+        let state = watch::Sender::new(state);
         let listener = spawn(serve(port, state.subscribe()));
         let proxy = Self { port, state, listener };
         proxy.listens(true);
@@ -80,6 +87,17 @@ impl Proxy {
     /// Delays each piece, in both directions.
     pub fn slow(&self, delay: Duration) {
         self.set(Link::Slow(delay));
+    }
+
+    /// Keeps, from now on, each piece that contains `mark`, and what comes behind it, until the link is mended.
+    pub fn hold(&self, mark: &'static str) {
+        self.state.borrow().kept.store(0, Ordering::Relaxed);
+        self.set(Link::Holding(mark));
+    }
+
+    /// How many pieces have been kept since [`Proxy::hold`].
+    pub fn kept(&self) -> usize {
+        self.state.borrow().kept.load(Ordering::Relaxed)
     }
 
     /// Mends it. What fell into a black hole is lost, so its connections end.
@@ -179,8 +197,14 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &watch::Re
         if length == 0 {
             return to.shutdown().await;
         }
-        if let Link::Slow(delay) = link {
-            sleep(delay).await;
+        match link {
+            Link::Slow(delay) => sleep(delay).await,
+            Link::Holding(mark) if buffer[..length].windows(mark.len()).any(|bytes| bytes == mark.as_bytes()) => {
+                state.borrow().kept.fetch_add(1, Ordering::Relaxed);
+                // Without a sender, the proxy is gone.
+                let _ = state.clone().wait_for(|state| state.link != link).await;
+            }
+            _ => {}
         }
         to.write_all(&buffer[..length]).await?;
     }

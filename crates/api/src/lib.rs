@@ -2,7 +2,7 @@
 //!
 //! In the order of a request: server and routes, the decision, the cache, and on a miss one flight to PostgreSQL.
 
-mod server;
+pub mod server;
 
 mod problem;
 mod routes;
@@ -32,6 +32,7 @@ mod episode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::ServiceConfig;
 use common::keys::Keys;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
@@ -113,5 +114,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
         let (api, shutdown) = (Arc::clone(&api), shutdown.clone());
         async move { api.database.watch(&api.question, shutdown).await }
     });
-    server::serve(&settings, api, shutdown).await;
+    let (keys, redis) = (Keys::new(&settings.redis.key_prefix, settings.kafka.shards), settings.redis.clone());
+    let routes = move |config: &mut ServiceConfig| routes::configure(config, &api, Cache::new(&redis, keys.clone()));
+    server::serve(&settings, routes, shutdown).await;
 }

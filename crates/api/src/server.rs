@@ -1,21 +1,18 @@
 //! The HTTP server: listens, serves until it is told to stop, and lets what it has begun finish.
 
 use std::io;
-use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::{App, HttpServer, web};
-use common::keys::Keys;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use log::Level;
 use tokio::time::sleep;
 
-use crate::cache::Cache;
 use crate::episode::Episode;
-use crate::{Api, routes};
 
 /// Between two tries to listen on a port that another program has.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
@@ -29,10 +26,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections that the system keeps for us until we accept them: those of a burst.
 const BACKLOG: u32 = 1_024;
 
+/// Says what is served; asked once in each of the server's threads.
+pub trait Routes: Fn(&mut ServiceConfig) + Clone + Send + 'static {}
+
+impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Routes for F {}
+
 /// Serves until `shutdown`; then no connection is accepted, requests that were read are answered, and idle connections
 /// are closed.
-pub(crate) async fn serve(settings: &Settings, api: Arc<Api>, shutdown: Shutdown) {
-    let Some(server) = listen(settings, &api, &shutdown).await else { return };
+pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown) {
+    let Some(server) = listen(settings, routes, &shutdown).await else { return };
     let handle = server.handle();
     let stop = async {
         shutdown.cancelled().await;
@@ -49,11 +51,11 @@ pub(crate) async fn serve(settings: &Settings, api: Arc<Api>, shutdown: Shutdown
 }
 
 /// Tries until the port is free; `None`: stopped before.
-async fn listen(settings: &Settings, api: &Arc<Api>, shutdown: &Shutdown) -> Option<Server> {
+async fn listen(settings: &Settings, routes: impl Routes, shutdown: &Shutdown) -> Option<Server> {
     let trouble = Episode::new("the port is free now");
     let address = (settings.http.host.as_str(), settings.http.port);
     loop {
-        match bind(settings, api) {
+        match bind(settings, routes.clone()) {
             Ok(server) => {
                 trouble.works();
                 log::info!("listens on {}:{}", address.0, address.1);
@@ -67,19 +69,9 @@ async fn listen(settings: &Settings, api: &Arc<Api>, shutdown: &Shutdown) -> Opt
     }
 }
 
-fn bind(settings: &Settings, api: &Arc<Api>) -> io::Result<Server> {
+fn bind(settings: &Settings, routes: impl Routes) -> io::Result<Server> {
     let workers = settings.http.workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-    let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
-    let (api, redis) = (Arc::clone(api), settings.redis.clone());
-    let server = HttpServer::new(move || {
-        // Runs once in each of the server's threads.
-        let cache = Cache::new(&redis, keys.clone());
-        App::new()
-            .app_data(web::Data::from(Arc::clone(&api)))
-            .app_data(web::Data::new(cache))
-            .configure(routes::configure)
-    });
-    server
+    HttpServer::new(move || App::new().configure(&routes))
         .workers(workers)
         .max_connections(settings.http.connections_max.div_ceil(workers))
         .backlog(BACKLOG)

@@ -4,13 +4,17 @@ mod cities;
 mod health;
 mod images;
 
-use actix_web::web::{ServiceConfig, get, head, resource, route};
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig, get, head, resource, route};
 use actix_web::{HttpResponse, ResponseError};
 
+use crate::Api;
+use crate::cache::Cache;
 use crate::problem::Problem;
 
-/// Adds all routes to a server.
-pub(crate) fn configure(config: &mut ServiceConfig) {
+/// Adds all routes to one thread of a server; `cache` is that thread's own.
+pub(crate) fn configure(config: &mut ServiceConfig, api: &Arc<Api>, cache: Cache) {
     macro_rules! read_only {
         ($path:literal, $handler:path) => {
             resource($path)
@@ -20,6 +24,8 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         };
     }
     config
+        .app_data(Data::from(Arc::clone(api)))
+        .app_data(Data::new(cache))
         .service(read_only!("/cities/{code}", cities::get))
         .service(read_only!("/image/{file_name}", images::get))
         .service(read_only!("/health", health::health))

@@ -9,12 +9,16 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
 
 use crate::background::{block_on, spawn};
+use crate::eventually::{eventually, holds};
 use crate::process::Signal;
 use crate::server::{Server, script};
 use crate::{Settings, given};
 
 /// User and password of every test server.
 const SUPERUSER: &str = "postgres";
+
+/// Until a standby does as it is told: it looks a few times a second.
+const STANDBY_LIMIT: Duration = Duration::from_secs(20);
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -102,6 +106,23 @@ impl Postgres {
         standby
     }
 
+    /// A standby gets nothing any more from its primary, and stays where it is.
+    pub async fn stop_following(&self) {
+        let database = self.existing(SUPERUSER);
+        database.execute("alter system set primary_conninfo = ''").await;
+        database.execute("select pg_reload_conf()").await;
+        eventually(STANDBY_LIMIT, "the standby follows nobody", async || {
+            let receivers = database.number("select count(*) from pg_stat_wal_receiver").await;
+            holds(receivers == 0, receivers)
+        })
+        .await;
+    }
+
+    /// Makes a primary of a standby.
+    pub async fn promote(&self) {
+        self.existing(SUPERUSER).execute("select pg_promote()").await;
+    }
+
     /// Where its files are (`data` is the data directory).
     pub fn folder(&mut self) -> &Path {
         self.own().folder()
@@ -109,9 +130,14 @@ impl Postgres {
 
     /// A fresh database.
     pub async fn database(&self) -> Database {
+        self.database_with("").await
+    }
+
+    /// The same, with options of `create database`, such as a locale.
+    pub async fn database_with(&self, options: &str) -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.existing(SUPERUSER).execute(&format!("create database {name} template template0")).await;
+        self.existing(SUPERUSER).execute(&format!("create database {name} template template0 {options}")).await;
         let mut database = self.existing(&name);
         database.dropped = true;
         database
@@ -189,17 +215,23 @@ impl Database {
         self.client().await.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
     }
 
+    /// A command that runs a client on it: `psql`, `pgbench` or `pg_dump`.
+    pub fn command(&self, client: &str) -> Command {
+        let mut command = Command::new(script("postgres"));
+        // Not as arguments, which each client names in another way.
+        command.env("PGHOST", &self.host).env("PGPORT", self.port.to_string()).env("PGDATABASE", &self.name);
+        command.arg(client).env("PGUSER", SUPERUSER).env("PGPASSWORD", SUPERUSER);
+        command
+    }
+
     /// Gives a command to `psql`, as a user types it, and returns what it prints.
     ///
     /// # Panics
     /// If it fails.
     pub fn psql(&self, command: &str) -> String {
-        let output = Command::new(script("postgres"))
-            .args(["psql", "-X", "-v", "ON_ERROR_STOP=1", "-h", &self.host, "-p", &self.port.to_string()])
-            .args(["-U", SUPERUSER, "-d", &self.name, "-c", command])
-            .env("PGPASSWORD", SUPERUSER)
-            .output()
-            .expect("local/postgres is there");
+        let mut psql = self.command("psql");
+        let output =
+            psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", command]).output().expect("local/postgres is there");
         assert!(output.status.success(), "psql: {command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }

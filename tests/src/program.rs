@@ -17,10 +17,15 @@ pub struct Program {
 impl Program {
     /// The api, and a client of it, on a free port.
     pub fn api(settings: Settings) -> (Self, Http) {
+        Self::serving("api", settings)
+    }
+
+    /// A program that takes the api's settings and serves HTTP as it does, and a client of it, on a free port.
+    pub fn serving(name: &'static str, settings: Settings) -> (Self, Http) {
         let port = free_port();
         let mut settings = settings;
         settings.extend(crate::settings([("HTTP_HOST", "127.0.0.1"), ("HTTP_PORT", &port.to_string())]));
-        (Self::start("api", settings), Http::new(port))
+        (Self::start(name, settings), Http::new(port))
     }
 
     /// The consumer.
@@ -118,10 +123,9 @@ fn command(name: &str, settings: &Settings) -> Command {
     command
 }
 
-/// Cargo puts the programs into the folder above that of the tests.
+/// Cargo puts the programs beside each other, and tests into a folder below.
 fn executable(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let path = test.ancestors().nth(2).expect("tests are in target/…/deps").join(name);
-    assert!(path.exists(), "{} is missing: cargo build --workspace", path.display());
-    path
+    let own = std::env::current_exe().expect("a process knows its own path");
+    let mut beside = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    beside.find(|path| path.is_file()).unwrap_or_else(|| panic!("{name} is missing: cargo build --workspace"))
 }

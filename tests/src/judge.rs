@@ -60,13 +60,17 @@ async fn compare_code(code: &str, expected: Option<&Cities>, http: &Http) -> Res
 /// For each code its cities in the answer's order (largest first, then by name); `None`: a 404.
 async fn truth(database: &Database) -> BTreeMap<String, Option<Cities>> {
     let mut truth: BTreeMap<_, _> = UNKNOWN.iter().map(|code| ((*code).to_owned(), None)).collect();
-    let known = "select distinct upper(btrim(code)) from (select code::text from country
-                 union all select countrycode::text from city) codes where code ~* '^ *[a-z]{3} *$'";
+    // Qualified and by ASCII, as the api reads: another `city` may come first in a user's path, and a Turkish collation
+    // has another upper case.
+    let known = "select distinct upper(btrim(code) collate \"C\") from (select code::text from public.country
+                 union all select countrycode::text from public.city) codes
+                 where code collate \"C\" ~* '^ *[a-z]{3} *$'";
     for row in database.query(known, &[]).await {
         truth.insert(row.get(0), Some(Cities::new()));
     }
-    let cities =
-        "select upper(btrim(countrycode::text)), name::text, population::bigint from city where countrycode is not null
+    // `Answer::cities` shows a missing name as an empty one, too.
+    let cities = "select upper(btrim(countrycode::text) collate \"C\"), coalesce(name::text, ''), population::bigint
+                  from public.city where countrycode is not null
                   order by population desc nulls last, name collate \"C\"";
     for row in database.query(cities, &[]).await {
         if let Some(Some(cities)) = truth.get_mut(row.get::<_, &str>(0)) {

@@ -133,7 +133,7 @@ impl System {
     /// # Panics
     /// If one isn't answered.
     pub async fn warm(&self) -> Vec<String> {
-        let codes = self.database.query("select code::text from country order by code", &[]).await;
+        let codes = self.database.query("select code::text from public.country order by code", &[]).await;
         let codes: Vec<String> = codes.iter().map(|row| row.get(0)).collect();
         for code in &codes {
             self.cached(code, WHOLE_LIMIT).await;

@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use common::postgres::{Unfit, describe};
+use tokio_postgres::error::SqlState;
+
+/// Between two tries where somebody has to change something: a standby that is to be promoted, a dump that is being
+/// restored. Below 5 s, so that all is right within 5 s after that, the start of a term included.
+pub(crate) const REFUSED_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Why a term ended, or could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +39,7 @@ pub(crate) enum Lost {
 
 impl Lost {
     /// What PostgreSQL said, where it was a statement that failed.
-    pub(crate) fn sql_state(&self) -> Option<&tokio_postgres::error::SqlState> {
+    pub(crate) fn sql_state(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) => error.code(),
             Self::Closed(_) | Self::Timeout(_) => None,
@@ -44,9 +49,15 @@ impl Lost {
     /// Whether the same statement would fail on a new connection as well: a missing right, a changed table. Classes 08,
     /// 53, 57 and 58 are about connections, resources, operators and the system.
     pub(crate) fn is_lasting(&self) -> bool {
-        let class = self.sql_state().and_then(|state| state.code().get(..2));
+        let state = self.sql_state().filter(|state| !is_passing(state));
+        let class = state.and_then(|state| state.code().get(..2));
         class.is_some_and(|class| !["08", "53", "57", "58"].contains(&class))
     }
+}
+
+/// Whether the same statement may well succeed soon: somebody has locked a table, for a dump that is being restored.
+pub(crate) fn is_passing(code: &SqlState) -> bool {
+    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::QUERY_CANCELED].contains(code)
 }
 
 impl From<Unfit> for Ended {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::condition::Condition;
-use crate::error::{Ended, Lost};
+use crate::error::{Ended, Lost, REFUSED_INTERVAL};
 use crate::migrate::migrate;
 use crate::outbox::Outbox;
 use crate::session::Session;
@@ -21,9 +21,6 @@ const LEADER_LOCK: i64 = 7_231_002;
 
 /// Between two tries of a worker that stands by: within this time it leads when the leader is gone.
 const STANDBY_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Between two tries where somebody has to change something.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Between two tries to connect, and before a leader that lets go tries again: above [`STANDBY_INTERVAL`], so that
 /// whoever stands by is first.

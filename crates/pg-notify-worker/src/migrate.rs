@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
-use crate::error::{Ended, Lost};
+use crate::error::{Ended, Lost, is_passing};
 use crate::session::Session;
 use crate::vouch::check_tables;
 
@@ -55,7 +55,7 @@ pub(crate) async fn migrate(session: &mut Session, publication_for_all_tables: b
     match loaded {
         Ok(0) => {}
         Ok(rows) => log::info!("loaded the cities and countries that ship with the project: {rows} rows"),
-        Err(error) if error.code().is_some() => {
+        Err(error) if error.code().is_some_and(|code| !is_passing(code)) => {
             return Err(Ended::Refused(format!("the cities can't be loaded: {}", describe(&error))));
         }
         Err(error) => return Err(Lost::Postgres(error).into()),
@@ -120,8 +120,10 @@ fn refused(error: &tokio_postgres::Error, needed: String) -> Ended {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             Ended::Refused(format!("{}; a DBA has to run: {needed}", describe(error)))
         }
-        Some(_) => Ended::Refused(format!("the schema can't be brought up to date: {}", describe(error))),
-        None => Ended::Lost(Lost::Closed(describe(error))),
+        Some(code) if !is_passing(code) => {
+            Ended::Refused(format!("the schema can't be brought up to date: {}", describe(error)))
+        }
+        _ => Ended::Lost(Lost::Closed(describe(error))),
     }
 }
 

@@ -6,15 +6,12 @@ use common::random::Name;
 use log::Level;
 
 use crate::condition::Condition;
-use crate::error::Ended;
+use crate::error::{Ended, REFUSED_INTERVAL};
 use crate::outbox::{Outbox, Snapshot};
 use crate::vouch::{Capture, vouch};
 
 /// Between two looks at a capture that is not complete yet: at most a fifth of the time writers queue behind our DDL.
 const VOUCH_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Between two looks where somebody has to change something.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a generation is over: something may have been lost.
 pub(crate) type Broken = &'static str;

@@ -3,7 +3,7 @@
 use common::postgres::describe;
 use tokio_postgres::error::SqlState;
 
-use crate::error::{Ended, Lost};
+use crate::error::{Ended, Lost, is_passing};
 use crate::outbox::FINGERPRINT;
 use crate::session::Session;
 
@@ -95,11 +95,6 @@ async fn settle(session: &Session, functions: &str) -> Result<Option<Capture>, E
     }
     session.execute(include_str!("../sql/settle.sql"), &[&functions]).await?;
     Ok(None)
-}
-
-/// Whether the same statement may well succeed soon.
-fn is_passing(code: &SqlState) -> bool {
-    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::QUERY_CANCELED].contains(code)
 }
 
 struct Look {

@@ -94,6 +94,29 @@ impl Process {
         Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
     }
 
+    /// Bytes of memory that it takes; pages that several processes share count in parts (PSS).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/smaps_rollup", self.id());
+        let rollup = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("the kernel counts it");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
+        kilobytes * 1_024
+    }
+
+    /// From now on it may have no more than so many files open; what it has stays open.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    #[cfg(target_os = "linux")]
+    pub fn limit_files(&mut self, files: u64) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: Some(files), maximum: Some(files) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("our own child can be limited");
+    }
+
     /// What it wrote until now, to stdout and stderr.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().expect("reading lines never panics").iter().cloned().collect()
@@ -132,6 +155,14 @@ impl Drop for Process {
             }
         }
     }
+}
+
+/// Lets this process, and those that it starts from now on, have as many files open as the system allows.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Some systems name a maximum that they refuse to give; what there is may do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 fn keep(output: impl Read + Send + 'static, lines: Arc<Mutex<VecDeque<String>>>) {

@@ -13,7 +13,7 @@ WORKDIR /build
 FROM rust AS manifests
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
- && for crate in crates/* tests; do mkdir -p "$crate/src" && touch "$crate/src/lib.rs" || exit 1; done
+ && for crate in crates/* tests bench; do mkdir -p "$crate/src" && touch "$crate/src/lib.rs" || exit 1; done
 
 FROM rust AS build
 # All dependencies, librdkafka among them, in a layer of their own. Only libraries: linking takes its time.

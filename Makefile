@@ -1,4 +1,4 @@
-# Two commands: make up, make test. Each line calls a script in local/, where the work is done.
+# Two commands: make up, make test. Each line calls a script, where the work is done.
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /  make \1 - /p' Makefile
@@ -8,6 +8,9 @@ up: ## start everything, in containers where Docker is, else as plain processes 
 
 test: ## build and test everything on real servers, which are started and stopped for it
 	@local/test
+
+bench: ## measure what it costs, beside the limits of this machine (QUICK=1: in under 3 minutes)
+	@bench/run
 
 down: ## stop everything; the data stay
 	@local/down
@@ -21,4 +24,4 @@ logs: ## follow the lines of the three programs
 psql: ## a session in the database
 	@local/psql
 
-.PHONY: help up test down clean logs psql
+.PHONY: help up test bench down clean logs psql

@@ -1,0 +1,29 @@
+//! How often and how long things are looked at: a full run, or a quick one to see whether something is off.
+
+use std::time::Duration;
+
+/// What differs between a full and a quick run.
+pub(crate) struct Scale {
+    pub(crate) is_quick: bool,
+    /// Pairs of runs that make a ratio. Odd, so that one of them is the median.
+    pub(crate) pairs: usize,
+    /// One run under load.
+    pub(crate) run: Duration,
+    /// Changes whose way to a new answer is timed.
+    pub(crate) changes: usize,
+    /// How long nothing is asked of the programs.
+    pub(crate) idle: Duration,
+}
+
+const FULL: Scale =
+    Scale { is_quick: false, pairs: 9, run: Duration::from_secs(5), changes: 300, idle: Duration::from_secs(60) };
+
+const QUICK: Scale =
+    Scale { is_quick: true, pairs: 3, run: Duration::from_secs(3), changes: 60, idle: Duration::from_secs(10) };
+
+impl Scale {
+    /// As the variable `QUICK` says.
+    pub(crate) fn chosen() -> Self {
+        if std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0") { QUICK } else { FULL }
+    }
+}

@@ -1,0 +1,133 @@
+//! Writers: what the capture costs them, and how long what they have done is felt.
+
+use harness::Database;
+
+use crate::figures::{Pairs, extremes, median};
+use crate::freshness::seen;
+use crate::pgbench::{self, changes};
+use crate::row::Row;
+use crate::scale::Scale;
+use crate::stage::Stage;
+use crate::table::Table;
+
+const WRITERS: usize = 64;
+
+/// Populations that no city has, and that `freshness` doesn't use; writers count them up, but not as far as the next.
+const FIRST_POPULATION: i32 = 2_000_000_000;
+const NEXT_POPULATION: usize = 1_000_000;
+
+/// The cheapest thing that a trigger can leave behind: one row that is always the same.
+const CONSTANT_ROW: &str = "
+    create table constant (only_column integer);
+    create function constant_row() returns trigger language plpgsql as $$
+    begin
+      insert into constant values (1);
+      return null;
+    end
+    $$;
+    create trigger constant_row after update on city for each statement execute function constant_row()";
+
+/// What is mostly done instead: a notification for each row.
+const NOTIFY: &str = "
+    create function notify_row() returns trigger language plpgsql as $$
+    begin
+      perform pg_notify('city_updates', new.countrycode);
+      return null;
+    end
+    $$;
+    create trigger notify_row after update on city for each row execute function notify_row()";
+
+/// Databases with the same cities, and what their triggers do instead of ours.
+pub(crate) struct Others {
+    pub(crate) none: Database,
+    constant: Database,
+    notify: Database,
+}
+
+impl Others {
+    /// Copies the system's database; the programs are down meanwhile.
+    pub(crate) async fn copy(stage: &mut Stage) -> Self {
+        pgbench::number_cities(&stage.system.database).await;
+        stage.down().await;
+        let none = copy(stage, "without_triggers", "").await;
+        let constant = copy(stage, "with_a_constant_row", CONSTANT_ROW).await;
+        let notify = copy(stage, "with_a_notification", NOTIFY).await;
+        Self { none, constant, notify }
+    }
+}
+
+async fn copy(stage: &Stage, name: &str, triggers: &str) -> Database {
+    let server = stage.postgres.existing("postgres");
+    let original = &stage.system.database.name;
+    // Whoever is still connected to it has hung up, but the server may not have noticed.
+    server
+        .execute(&format!("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{original}'"))
+        .await;
+    server.execute(&format!("create database {name} template {original}")).await;
+    let database = stage.postgres.existing(name);
+    database.execute("drop schema cities_cache cascade").await;
+    database.execute(triggers).await;
+    database
+}
+
+/// Changes a second, in each round.
+#[derive(Default)]
+pub(crate) struct Writers {
+    pub(crate) none: Vec<f64>,
+    pub(crate) constant: Vec<f64>,
+    pub(crate) ours: Vec<f64>,
+    pub(crate) notify: Vec<f64>,
+    alone: Vec<f64>,
+    alone_ours: Vec<f64>,
+    /// Seconds until the next change was seen.
+    backlog: Vec<f64>,
+}
+
+pub(crate) async fn measure(stage: &mut Stage, others: &Others, scale: &Scale, table: &mut Table) -> Writers {
+    let mut writers = Writers::default();
+    for round in 0..scale.pairs {
+        // Each order in every second round, so that the programs need not be stopped and started twice a round.
+        if round % 2 == 0 {
+            writers.without(stage, others, scale).await;
+            writers.with(stage, scale).await;
+        } else {
+            writers.with(stage, scale).await;
+            writers.without(stage, others, scale).await;
+        }
+    }
+    let pairs = Pairs::of(&writers.ours, &writers.constant);
+    table.add(Row::WritersOfConstant, pairs.ratio(), pairs.in_words("a second", 0));
+    let pairs = Pairs::of(&writers.ours, &writers.notify);
+    table.add(Row::WritersOfNotify, pairs.ratio(), pairs.in_words("a second", 0));
+    let pairs = Pairs::of(&writers.ours, &writers.none);
+    table.add(Row::WritersOfNone, pairs.ratio(), pairs.in_words("a second", 0));
+    let pairs = Pairs::of(&writers.alone_ours, &writers.alone);
+    table.add(Row::OneWriter, pairs.ratio(), pairs.in_words("a second", 0));
+    let remark = format!("the longest of {}; median {:.3} s", scale.pairs, median(writers.backlog.iter().copied()));
+    table.add(Row::Backlog, extremes(writers.backlog.iter().copied()).1, remark);
+    writers
+}
+
+impl Writers {
+    async fn without(&mut self, stage: &mut Stage, others: &Others, scale: &Scale) {
+        stage.down().await;
+        self.none.push(changes(&others.none, WRITERS, scale.run).await);
+        self.constant.push(changes(&others.constant, WRITERS, scale.run).await);
+        self.notify.push(changes(&others.notify, WRITERS, scale.run).await);
+        self.alone.push(changes(&others.none, 1, scale.run).await);
+    }
+
+    async fn with(&mut self, stage: &mut Stage, scale: &Scale) {
+        stage.up().await;
+        let database = &stage.system.database;
+        self.ours.push(changes(database, WRITERS, scale.run).await);
+        let further = i32::try_from(self.backlog.len() * NEXT_POPULATION).expect("rounds are few");
+        let population = FIRST_POPULATION + further;
+        let change = format!(
+            "update city set population = {population} where id = (select min(id) from city where countrycode = 'BGR')"
+        );
+        database.execute(&change).await;
+        self.backlog.push(seen(stage, "BGR", population).await.as_secs_f64());
+        self.alone_ours.push(changes(database, 1, scale.run).await);
+    }
+}

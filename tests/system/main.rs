@@ -9,6 +9,20 @@ mod outbox;
 /// The first start, and what later ones leave alone.
 mod start;
 
+/// Writes hidden in queries, blocks, cascades and prepared transactions.
+mod statements;
+/// Small tables of a user's own, for the tests below.
+mod tables;
+/// Names and codes in any alphabet.
+mod text;
+
+/// Partitions that come, go and change.
+mod partitions;
+/// Logical replication, and publications.
+mod replication;
+/// DDL on the tables, beside readers, writers and workers.
+mod schema;
+
 /// Servers that are away when the programs start.
 mod absent;
 /// Many clients, one cold code.
@@ -25,6 +39,10 @@ mod settings;
 
 /// Tables that were there before, good and bad.
 mod adopted;
+/// A worker's start beside users at work.
+mod adopting;
+/// Users and databases with rights and settings that we didn't choose.
+mod hostile;
 /// A pooler in transaction mode in front of PostgreSQL.
 #[cfg(feature = "pgbouncer")]
 mod pooler;

@@ -32,6 +32,7 @@ mod kafka;
 mod messages;
 
 /// The object store.
+#[cfg(feature = "store")]
 mod store;
 
 /// More clients than anybody wants.

@@ -13,6 +13,7 @@ pub mod kafka;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
+pub mod store;
 pub mod topic;
 
 pub mod http;
@@ -35,6 +36,7 @@ pub use process::Process;
 pub use program::Program;
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use store::Store;
 pub use system::System;
 pub use topic::{Record, Topic};
 

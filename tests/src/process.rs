@@ -117,6 +117,11 @@ impl Process {
         prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("our own child can be limited");
     }
 
+    /// How many files and connections it has open; none where it has ended.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
+    }
+
     /// What it wrote until now, to stdout and stderr.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().expect("reading lines never panics").iter().cloned().collect()

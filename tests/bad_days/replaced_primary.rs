@@ -47,7 +47,7 @@ impl Replaced {
         insert(&self.new, "New").await;
         let worker =
             Program::pg_notify_worker([self.system.database.settings(), self.system.topic.settings()].concat());
-        worker.wait_log(HEAL_LIMIT, "leads").await;
+        worker.wait_log(HEAL_LIMIT, "leads, and").await;
         worker
     }
 

@@ -45,7 +45,7 @@ pub(crate) async fn measure(stage: &mut Stage, scale: &Scale, table: &mut Table)
     table.add(Row::IdleLate, late(&idle), format!("the latest {:.1} ms", latest(&idle)));
     let remark = format!("median {:.1} ms; {:.0} answers a second", median(busy.iter().copied()), answers.per_second);
     table.add(Row::BusyLate, late(&busy), remark);
-    table.add(Row::BusyLatest, latest(&busy), String::new());
+    table.add(Row::BusyLatest, latest(&busy), format!("of {}", busy.len()));
     Freshness { idle, busy }
 }
 

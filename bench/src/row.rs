@@ -127,7 +127,7 @@ pub(crate) const PROMISES: [Promise; 18] = [
     Promise {
         row: Row::Backlog,
         what: "backlog after 64 writers stop",
-        how: "from the commit of the next change until it is seen over HTTP",
+        how: "from the commit of the next change until it is seen over HTTP, in a country that was read all the time",
         unit: Unit::Seconds,
         target: Some(Target::AtMost(0.5)),
     },

@@ -27,29 +27,26 @@ pub(crate) enum Rebalance {
 
 /// Creates the client, which connects by itself and isn't a member of the group yet.
 ///
-/// `instance` makes it a static member. At most one assignment is outstanding, so the receiver's queue stays short.
+/// `instance` is its name in the group, which makes it a static member. At most one assignment is outstanding, so the
+/// receiver's queue stays short.
 pub(crate) fn create(
     kafka: &settings::Kafka,
-    instance: Option<&str>,
+    instance: &str,
 ) -> KafkaResult<(Arc<Client>, mpsc::UnboundedReceiver<Rebalance>)> {
     let mut config = common::kafka::client_config(kafka, "kafka-consumer");
     for (name, value) in SETTINGS {
         config.set(*name, *value);
     }
-    config.set("group.id", &kafka.group);
-    if let Some(instance) = instance {
-        config.set("group.instance.id", instance);
-    }
+    config.set("group.id", &kafka.group).set("group.instance.id", instance);
     let (sender, rebalances) = mpsc::unbounded_channel();
     let client = config.create_with_context(Context { rebalances: sender })?;
     Ok((Arc::new(client), rebalances))
 }
 
 const SETTINGS: &[(&str, &str)] = &[
-    // Redis holds the truth about offsets. What is stored after its application is committed for lag dashboards alone.
-    ("enable.auto.commit", "true"),
+    // Redis holds the truth about offsets; `Member` commits what is applied.
+    ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
-    ("auto.commit.interval.ms", "1000"),
     ("auto.offset.reset", "error"),
     // An open transaction made by hand would hide every heartbeat behind it.
     ("isolation.level", "read_uncommitted"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::keys::Keys;
+use common::random::Name;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -45,15 +46,17 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
 }
 
 async fn consume(settings: &Settings, shared: &mut Shared) {
-    let mut instance = settings.kafka.group_instance_id.clone();
+    // Whoever has a name is known again when it comes back from a broken link. One without has lost the id that the
+    // broker gave it, and waits until its own former session has timed out.
+    let mut instance = settings.kafka.group_instance_id.clone().unwrap_or_else(random_name);
     loop {
-        let create = || client::create(&settings.kafka, instance.as_deref());
+        let create = || client::create(&settings.kafka, &instance);
         let (client, rebalances) = made("the kafka client", create).await;
         match Member::new(client, rebalances, shared).run().await {
             Ended::Shutdown => return,
             Ended::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId)) => {
-                let name = instance.take().unwrap_or_default();
-                log::warn!("another consumer has the name {name} (KAFKA_GROUP_INSTANCE_ID): going on without one");
+                log::warn!("another consumer has the name {instance} (KAFKA_GROUP_INSTANCE_ID): going on with another");
+                instance = random_name();
             }
             Ended::Failed(error) => {
                 log::error!("the kafka client failed ({error}): making a new one");
@@ -61,6 +64,11 @@ async fn consume(settings: &Settings, shared: &mut Shared) {
             }
         }
     }
+}
+
+/// For this life of the program.
+fn random_name() -> String {
+    Name::random().to_string()
 }
 
 /// Makes a client, again and again if need be: the settings are checked, so that only the machine can refuse it.

@@ -27,8 +27,8 @@ const REASON_BYTES_MAX: usize = 256;
 /// What waits for an acknowledgement takes no more memory than this.
 const QUEUE_BYTES: u32 = 4 * 1024 * 1024;
 
-/// What a message counts for at least, so that no more than 1,024 wait.
-const MESSAGE_BYTES_MIN: usize = 4 * 1024;
+/// What a message counts for at least, with its headers and who waits for it; so no more than 4,096 wait.
+const MESSAGE_BYTES_MIN: usize = 1024;
 
 /// Limit for an acknowledgement, in milliseconds; after that the message's origin is logged instead.
 const ACKNOWLEDGEMENT_MS: &str = "5000";

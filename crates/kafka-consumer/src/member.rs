@@ -9,7 +9,7 @@ use common::message::Message;
 use common::shard::Shard;
 use common::shutdown::Shutdown;
 use futures_util::{FutureExt, StreamExt, stream};
-use rdkafka::consumer::{Consumer, MessageStream};
+use rdkafka::consumer::{CommitMode, Consumer, MessageStream};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -37,6 +37,9 @@ const FAREWELL: Duration = Duration::from_millis(100);
 /// Errors of Kafka come with every try; a line a minute tells as much.
 const ERROR_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Between two commits of what is applied; their offsets are for people to look at.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What outlives a member.
 pub(crate) struct Shared {
     /// Name of the topic.
@@ -61,6 +64,7 @@ pub(crate) struct Member<'a> {
     rebalances: mpsc::UnboundedReceiver<Rebalance>,
     partitions: Partitions,
     errors: LogLimit,
+    last_commit: Option<Instant>,
     shared: &'a mut Shared,
 }
 
@@ -91,7 +95,8 @@ impl<'a> Member<'a> {
     ) -> Self {
         let store = Arc::clone(&shared.store);
         let partitions = Partitions::new(&shared.topic, shared.backlog_limit, Arc::clone(&client), store);
-        Self { client, rebalances, partitions, errors: LogLimit::new(ERROR_INTERVAL), shared }
+        let errors = LogLimit::new(ERROR_INTERVAL);
+        Self { client, rebalances, partitions, errors, last_commit: None, shared }
     }
 
     /// Joins and leaves as things are, until the program stops or the client fails for good.
@@ -223,11 +228,23 @@ impl<'a> Member<'a> {
                 }
             }
         }
-        // For lag dashboards alone: it doesn't matter whether it succeeds.
-        if let Err(error) = self.client.store_offsets(&committed) {
+        if let Err(error) = self.commit(&committed) {
             log::debug!("offsets are not committed: {error}");
         }
         Ok(())
+    }
+
+    /// For lag dashboards alone: it doesn't matter whether it succeeds.
+    ///
+    /// Not by librdkafka's own timer: that goes on when no message comes, and what it sends to a broker that has stopped
+    /// answering keeps this member from the group until its retries are used up (11 s, tried).
+    fn commit(&mut self, committed: &TopicPartitionList) -> KafkaResult<()> {
+        self.client.store_offsets(committed)?;
+        if self.last_commit.is_some_and(|last| last.elapsed() < COMMIT_INTERVAL) {
+            return Ok(());
+        }
+        self.last_commit = Some(Instant::now());
+        self.client.commit_consumer_state(CommitMode::Async)
     }
 
     /// Decides what an error means; librdkafka tries again by itself, at its own pace.

@@ -2,6 +2,7 @@
 //!
 //! In the order of a request: server and routes, the decision, the cache, and on a miss one flight to PostgreSQL.
 
+mod files;
 pub mod server;
 
 mod problem;

@@ -1,5 +1,6 @@
 //! The HTTP server: listens, serves until it is told to stop, and lets what it has begun finish.
 
+use std::any::Any;
 use std::io;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -10,9 +11,13 @@ use actix_web::{App, HttpServer};
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use log::Level;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::net::sockopt::set_tcp_user_timeout;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::episode::Episode;
+use crate::files;
 
 /// Between two tries to listen on a port that another program has.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
@@ -22,6 +27,9 @@ const HEADER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a connection may be idle: longer than the 60 s of common load balancers, so that they close it, not we.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a client may take nothing of an answer that is on its way: it holds a connection and the answer.
+const UNREAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// Connections that the system keeps for us until we accept them: those of a burst.
 const BACKLOG: u32 = 1_024;
@@ -34,6 +42,7 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Routes for F {}
 /// Serves until `shutdown`; then no connection is accepted, requests that were read are answered, and idle connections
 /// are closed.
 pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown) {
+    files::allow(settings.http.connections_max);
     let Some(server) = listen(settings, routes, &shutdown).await else { return };
     let handle = server.handle();
     let stop = async {
@@ -77,9 +86,21 @@ fn bind(settings: &Settings, routes: impl Routes) -> io::Result<Server> {
         .backlog(BACKLOG)
         .client_request_timeout(HEADER_LIMIT)
         .keep_alive(KEEP_ALIVE)
+        .on_connect(|connection, _| end_where_nothing_is_read(connection))
         // The limit for the whole program is kept by whoever started us.
         .shutdown_timeout(settings.drain_limit.as_secs() + 1)
         .disable_signals()
         .bind((settings.http.host.as_str(), settings.http.port))
         .map(HttpServer::run)
+}
+
+/// The server waits for ever until an answer is read; the system doesn't, where it can.
+fn end_where_nothing_is_read(connection: &dyn Any) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+        let limit = u32::try_from(UNREAD_LIMIT.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = set_tcp_user_timeout(stream, limit) {
+            log::debug!("a connection has no limit for what isn't read: {error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use harness::{Postgres, Settings, System};
 
-use crate::tables::{is_right, system, travels};
+use crate::tables::{follows_another_than, is_right, system, travels};
 use crate::{HEAL_LIMIT, TRAVEL_LIMIT};
 
 #[tokio::test]
@@ -103,8 +103,9 @@ async fn a_prepared_transaction_reaches_the_answers_when_it_is_committed() {
     is_right(&system, "commit prepared").await;
 
     // It outlives the worker, and the server itself.
+    let old = system.generation().await;
     system.worker.restart();
-    system.whole().await;
+    follows_another_than(&system, old).await;
     system.cached("FRA", TRAVEL_LIMIT).await;
     system.database.execute("commit prepared 'FRA'").await;
     is_right(&system, "commit prepared after a restart of the worker").await;

@@ -1,8 +1,8 @@
 //! Small tables of a user's own: a system stands on them at once, and every answer is soon compared.
 
-use harness::{Database, Settings, System, eventually, judge};
+use harness::{Database, Settings, System, eventually, holds, judge};
 
-use crate::TRAVEL_LIMIT;
+use crate::{MEND_LIMIT, TRAVEL_LIMIT};
 
 pub(crate) const COUNTRY: &str = "create table public.country (code text primary key, name text);
     insert into public.country values ('BGR', 'Bulgaria'), ('DEU', 'Germany'), ('FRA', 'France'), ('IND', 'India');";
@@ -36,4 +36,14 @@ pub(crate) async fn travels(system: &System, change: &str) {
 pub(crate) async fn is_right(system: &System, change: &str) {
     let what = format!("every answer is right after: {change}");
     eventually(TRAVEL_LIMIT, &what, async || judge::compare_once(&system.database, &system.http).await).await;
+}
+
+/// Waits until another generation than `old` has begun, and every shard follows it.
+pub(crate) async fn follows_another_than(system: &System, old: Option<String>) {
+    eventually(MEND_LIMIT, "another generation begins", async || {
+        let new = system.generation().await;
+        holds(new.is_some() && new != old, new)
+    })
+    .await;
+    system.whole_within(MEND_LIMIT).await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harness::load::CODES;
 use harness::{Http, Load, Program, System, eventually, holds};
 use tokio::time::{Instant, sleep};
 
@@ -9,6 +10,9 @@ use crate::HEAL_LIMIT;
 
 /// A writer's statement takes a few milliseconds; what takes so long has waited for something of ours.
 const WAIT_LIMIT: Duration = Duration::from_secs(1);
+
+/// For a change of each code.
+const CHANGES_LIMIT: Duration = Duration::from_secs(10);
 
 /// Share of a core above which a program spins. Builds without optimisation use up to a fifth under the writer.
 const SPIN_LIMIT: f64 = 0.5;
@@ -44,6 +48,16 @@ impl Day {
     /// A user reads all day long as well, and is answered with one of these statuses.
     pub(crate) fn with_reads(self, http: &Http, allowed: &'static [u16]) -> Self {
         Self { reads: Some(Load::reads_with_pause(http, 1, READ_PAUSE, allowed)), ..self }
+    }
+
+    /// Waits until the user has changed every code once more.
+    ///
+    /// # Panics
+    /// If he can't, or nobody writes.
+    pub(crate) async fn changes_every_code(&self) {
+        let writes = self.writes.as_ref().expect("somebody writes");
+        let target = writes.done() + CODES.len() + 1;
+        eventually(CHANGES_LIMIT, "every code changes", async || holds(writes.done() >= target, writes.done())).await;
     }
 
     /// The fault lasts so long, and no program gives up or spins meanwhile.

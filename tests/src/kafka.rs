@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::sync::Semaphore;
 
 use crate::process::Signal;
 use crate::server::Server;
 use crate::{Proxy, Topic, free_port, given};
+
+/// A start takes what the machine has, for some seconds.
+static STARTING: Semaphore = Semaphore::const_new(1);
 
 /// A broker.
 pub struct Kafka {
@@ -74,6 +78,8 @@ impl Kafka {
             .await
             .map_err(|error| error.to_string())?
         };
+        // Side by side on few processors, none would be ready in time.
+        let _alone = STARTING.acquire().await.expect("it is never closed");
         self.own().start(ready).await;
     }
 
@@ -85,6 +91,21 @@ impl Kafka {
     /// Kills it.
     pub fn kill(&mut self) {
         self.own().kill();
+    }
+
+    /// Copies its data as they are now; it doesn't run.
+    pub fn copy_data(&mut self) {
+        self.own().copy_data();
+    }
+
+    /// Puts its data back to the copy; it doesn't run.
+    pub fn put_data_back(&mut self) {
+        self.own().put_data_back();
+    }
+
+    /// Removes its data; it doesn't run, and begins from nothing.
+    pub fn erase_data(&mut self) {
+        self.own().erase_data();
     }
 
     /// Freezes it: it takes connections and answers nothing.

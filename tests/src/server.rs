@@ -78,6 +78,22 @@ impl Server {
         self.process.as_mut().expect("it was started").signal_family(signal);
     }
 
+    /// Copies its data as they are now; it doesn't run.
+    pub(crate) fn copy_data(&self) {
+        copy(&self.folder.join("data"), &self.folder.join("copy"));
+    }
+
+    /// Puts its data back to the copy; it doesn't run.
+    pub(crate) fn put_data_back(&self) {
+        self.erase_data();
+        copy(&self.folder.join("copy"), &self.folder.join("data"));
+    }
+
+    /// Removes its data; it doesn't run, and begins from nothing.
+    pub(crate) fn erase_data(&self) {
+        std::fs::remove_dir_all(self.folder.join("data")).expect("a server that ran has data");
+    }
+
     /// Where its files are.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -89,6 +105,12 @@ impl Drop for Server {
         self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// With owner and rights: as root, PostgreSQL runs as another user.
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status().expect("every system has it");
+    assert!(status.success(), "{} can't be copied to {}", from.display(), to.display());
 }
 
 /// A script in `local/`.

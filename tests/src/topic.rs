@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -19,6 +20,9 @@ use crate::tool::feed;
 
 /// Limit for one request to the broker.
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+
+/// Messages that wait for the broker at once.
+const CONCURRENCY: usize = 500;
 
 /// A topic, and the group of the same name.
 #[derive(Clone)]
@@ -116,33 +120,34 @@ impl Topic {
 
     /// Produces one message with a codec (`none`, `gzip`, `snappy`, `lz4`, `zstd`) and waits for the broker. What a
     /// codec can't make smaller is sent as it is.
+    pub async fn produce_with(&self, codec: &str, record: Record) {
+        self.produce_all(codec, [record]).await;
+    }
+
+    /// Produces these messages, many at a time, and waits for the broker.
     ///
     /// # Panics
-    /// If the broker doesn't take it.
-    pub async fn produce_with(&self, codec: &str, record: Record) {
+    /// If the broker doesn't take one.
+    pub async fn produce_all(&self, codec: &str, records: impl IntoIterator<Item = Record>) {
         let producer: FutureProducer = client_config(&self.broker)
             .set("compression.codec", codec)
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "0")
             .create()
             .expect("it is a configuration");
-        let headers = record
-            .headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
-        let mut message: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.name).headers(headers);
-        message.partition = record.partition;
-        message.key = record.key.as_deref();
-        message.payload = record.payload.as_deref();
-        let delivery = producer.send(message, REQUEST_LIMIT).await;
-        delivery.unwrap_or_else(|(error, _)| panic!("topic {}: {error}", self.name));
+        let produce = async |record: Record| {
+            let message = message(&self.name, &record);
+            let delivery = producer.send(message, REQUEST_LIMIT).await;
+            delivery.unwrap_or_else(|(error, _)| panic!("topic {}: {error}", self.name));
+        };
+        stream::iter(records).for_each_concurrent(CONCURRENCY, produce).await;
     }
 
-    /// Produces one message in a transaction that stays open until the producer is dropped.
+    /// Produces these messages in a transaction that stays open until the producer is dropped.
     ///
     /// # Panics
-    /// If the broker doesn't take it.
-    pub async fn produce_in_open_transaction(&self, payload: &str) -> FutureProducer {
+    /// If the broker doesn't take one.
+    pub async fn produce_in_open_transaction(&self, records: impl IntoIterator<Item = Record>) -> FutureProducer {
         let producer: FutureProducer =
             client_config(&self.broker).set("transactional.id", &self.name).create().expect("it is a configuration");
         let begin = {
@@ -150,9 +155,10 @@ impl Topic {
             move || producer.init_transactions(REQUEST_LIMIT).and_then(|()| producer.begin_transaction())
         };
         tokio::task::spawn_blocking(begin).await.expect("it ends").expect("the broker knows transactions");
-        let message: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.name).payload(payload.as_bytes());
-        let delivery = producer.send(message, REQUEST_LIMIT).await;
-        delivery.unwrap_or_else(|(error, _)| panic!("topic {}: {error}", self.name));
+        for record in records {
+            let delivery = producer.send(message(&self.name, &record), REQUEST_LIMIT).await;
+            delivery.unwrap_or_else(|(error, _)| panic!("topic {}: {error}", self.name));
+        }
         producer
     }
 
@@ -232,6 +238,18 @@ impl Topic {
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         client_config(&self.broker).create().expect("it is a configuration")
     }
+}
+
+fn message<'a>(topic: &'a str, record: &'a Record) -> FutureRecord<'a, [u8], [u8]> {
+    let headers = record
+        .headers
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+    let mut message = FutureRecord::to(topic).headers(headers);
+    message.partition = record.partition;
+    message.key = record.key.as_deref();
+    message.payload = record.payload.as_deref();
+    message
 }
 
 fn record(message: &impl Message) -> Record {

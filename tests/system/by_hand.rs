@@ -152,7 +152,7 @@ async fn what_is_odd_but_a_message_counts() {
 #[tokio::test]
 async fn a_transaction_left_open_by_hand_hides_nothing() {
     let system = System::start().await;
-    let open = system.topic.produce_in_open_transaction(BGR).await;
+    let open = system.topic.produce_in_open_transaction([Record::of(BGR)]).await;
     drops(&system, "BGR", "a message of an open transaction").await;
     goes_on(&system).await;
     drop(open);

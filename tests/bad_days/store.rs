@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use harness::http::Failure;
 use harness::{Answer, Http, Load, Proxy, Store, System, eventually, holds};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::day::Day;
 use crate::{ABSENT, FROZEN, HEAL_LIMIT};
@@ -25,14 +27,17 @@ const VIEWER_PAUSE: Duration = Duration::from_millis(500);
 /// Between two questions about cities.
 const READER_PAUSE: Duration = Duration::from_millis(20);
 
-/// Answers about cities take milliseconds; one that waited for the store would take the 2 s that images may take.
-const CITIES_LIMIT: Duration = Duration::from_millis(1_500);
+/// Answers about cities that these two get in a second at least. Usually it is several dozen; if each waited for the
+/// store, whose limit is 2 s, it would be one.
+const READERS: usize = 2;
+const ANSWERS_A_SECOND_MIN: f64 = 3.0;
 
 /// By then the api has all the connections and buffers that a bad day needs.
 const SETTLED: Duration = Duration::from_secs(4);
 
-/// What the api may need more at the end of a bad day than when it had settled; 50 further images would be 2.5 MB.
-const MEMORY_MORE_MAX: u64 = 2_000_000;
+/// What the api may need more at the end of a bad day than when it had settled: it needs some 50 kB for an image that
+/// somebody waits for, of which there are thousands in a long day.
+const MEMORY_MORE_MAX: u64 = 8_000_000;
 
 /// A system on a store with an image, the link between them, and people who look at it.
 struct Gallery {
@@ -59,7 +64,8 @@ impl Gallery {
 
     /// The fault lasts so long: images are refused, cities answered, and nothing piles up.
     async fn is_bad(&mut self, day: &Day, time: Duration) {
-        let cities = Load::reads_with_pause(&self.system.http, 2, READER_PAUSE, &[200]);
+        let begun = Instant::now();
+        let cities = Load::reads_with_pause(&self.system.http, READERS, READER_PAUSE, &[200]);
         eventually(SETTLED, "an image is refused", async || {
             let answer = self.system.http.get(&format!("/image/{IMAGE}")).await?;
             holds(is_refused(&answer), answer.status)
@@ -71,13 +77,14 @@ impl Gallery {
         let (memory_now, files_now) = self.used();
         assert!(memory_now < memory + MEMORY_MORE_MAX, "the api grew from {memory} to {memory_now} bytes");
         assert!(files_now < files + VIEWERS, "the api had {files} files and connections, and has {files_now}");
-        let slowest = cities.stop().await;
-        assert!(slowest < CITIES_LIMIT, "an answer about a city took {slowest:?}");
+        let answers = cities.done() as f64 / begun.elapsed().as_secs_f64();
+        assert!(answers > ANSWERS_A_SECOND_MIN, "{answers:.1} answers about cities a second");
+        cities.stop().await;
     }
 
     fn used(&mut self) -> (u64, usize) {
         let api = self.system.api.process();
-        (api.memory(), api.open_files())
+        (api.own_memory(), api.open_files())
     }
 
     /// The fault is over.
@@ -161,18 +168,19 @@ async fn a_store_that_is_cut_off_refuses_images_only() {
 async fn an_image_whose_store_freezes_under_way_breaks_off() {
     let mut gallery = Gallery::open().await;
     // More than what lies in buffers on the way.
-    gallery.store.put("large.png", &image().repeat(1_000));
-    gallery.link.slow(Duration::from_millis(10));
-    let http = gallery.system.http.clone();
-    let begun = Instant::now();
-    let large = tokio::spawn(async move { http.try_get("/image/large.png", &[]).await });
-    sleep(Duration::from_millis(500)).await;
-    assert!(!large.is_finished(), "it was no large image");
+    let large = image().repeat(1_000);
+    gallery.store.put("large.png", &large);
+    let mut client = TcpStream::connect(("127.0.0.1", gallery.system.http.port)).await.unwrap();
+    client.write_all(b"GET /image/large.png HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    let mut first = [0; 1_000];
+    client.read_exact(&mut first).await.unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&first));
+
     gallery.store.pause();
-    let answer = large.await.unwrap();
-    assert!(matches!(answer, Err(Failure::InPart(_))), "{:?}", answer.map(|answer| answer.status));
-    assert!(begun.elapsed() < HEAL_LIMIT, "{:?}", begun.elapsed());
+    let mut rest = Vec::new();
+    // Closed or reset.
+    let _ = timeout(HEAL_LIMIT, client.read_to_end(&mut rest)).await.expect("it breaks off");
+    assert!(rest.len() < large.len(), "it came whole");
     gallery.store.resume();
-    gallery.link.restore();
     is_served(&gallery.system).await;
 }

@@ -41,17 +41,13 @@ impl Load {
         for client in 0..clients {
             // Each with connections of its own.
             let (http, stop, done) = (Http::new(http.port), Arc::clone(&load.stop), Arc::clone(&load.done));
-            let slowest = Arc::clone(&load.slowest);
             load.tasks.spawn(async move {
                 let mut failures = Vec::new();
                 for code in CODES.iter().cycle().skip(client) {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let begun = Instant::now();
-                    let read = http.try_get(&format!("/cities/{code}"), &[]).await;
-                    note(&slowest, begun);
-                    match read {
+                    match http.try_get(&format!("/cities/{code}"), &[]).await {
                         Ok(answer) if allowed.contains(&answer.status) => drop(done.fetch_add(1, Ordering::Relaxed)),
                         Ok(answer) => failures.push(format!("{code}: {} {}", answer.status, answer.text())),
                         Err(Failure::Unanswered(_)) => sleep(PAUSE_AFTER_REFUSAL).await,
@@ -82,7 +78,7 @@ impl Load {
                 }
                 let begun = Instant::now();
                 let written = client.execute(statement, &[code]).await;
-                note(&slowest, begun);
+                slowest.fetch_max(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
                 match written {
                     Ok(_) => drop(done.fetch_add(1, Ordering::Relaxed)),
                     Err(error) => failures.push(format!("{code}: {error:?}")),
@@ -99,7 +95,7 @@ impl Load {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Ends it, and returns how long the slowest read or write took.
+    /// Ends it, and returns how long the slowest write took.
     ///
     /// # Panics
     /// If something failed meanwhile, or nothing succeeded.
@@ -114,8 +110,4 @@ impl Load {
     fn none() -> Self {
         Self { stop: Arc::default(), tasks: JoinSet::new(), done: Arc::default(), slowest: Arc::default() }
     }
-}
-
-fn note(slowest: &AtomicU64, begun: Instant) {
-    slowest.fetch_max(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }

@@ -99,9 +99,21 @@ impl Process {
     /// # Panics
     /// If it has ended.
     pub fn memory(&self) -> u64 {
+        self.counted("Pss:")
+    }
+
+    /// Bytes of memory that it has written to and shares with nobody: others come and go without a change of these.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn own_memory(&self) -> u64 {
+        self.counted("Private_Dirty:")
+    }
+
+    fn counted(&self, what: &str) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.id());
         let rollup = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("the kernel counts it");
+        let line = rollup.lines().find_map(|line| line.strip_prefix(what)).expect("the kernel counts it");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
         kilobytes * 1_024
     }

@@ -1,42 +1,15 @@
 //! Which PostgreSQL is believed: connections to a replaced primary are found out and closed (DESIGN 4.6).
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use harness::{Postgres, Program, Redis, eventually, free_port, holds, settings};
-use tokio::net::{TcpListener, TcpStream};
+use harness::{Postgres, Program, Proxy, Redis, eventually, holds, settings};
 use tokio::time::sleep;
 
 use crate::world::{SOON, World, beat, prepare};
 
 /// A database that every server has from the start.
 const DATABASE: &str = "tutorial";
-
-/// An address that leads elsewhere one day, while what is connected stays where it is: a name service, a load balancer.
-struct Address {
-    port: u16,
-    target: Arc<Mutex<u16>>,
-}
-
-impl Address {
-    async fn of(target: u16) -> Self {
-        let port = free_port();
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let target = Arc::new(Mutex::new(target));
-        let current = Arc::clone(&target);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let target = *current.lock().unwrap();
-                tokio::spawn(async move {
-                    let mut server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
-                    drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
-                });
-            }
-        });
-        Self { port, target }
-    }
-}
 
 #[tokio::test]
 async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows_another_generation() {
@@ -45,7 +18,7 @@ async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows
     let (old, new) = (old.existing(DATABASE), new.existing(DATABASE));
     prepare(&old, "insert into city (name, countrycode, population) values ('Old', 'BGR', 1)").await;
     prepare(&new, "insert into city (name, countrycode, population) values ('New', 'BGR', 1)").await;
-    let address = Address::of(old.port).await;
+    let address = Proxy::to(&format!("{}:{}", old.host, old.port));
     let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
     // Several at once, so that the pool has several connections.
     let codes = ["BGR", "FRA", "DEU", "ITA", "ESP", "PRT"];
@@ -54,7 +27,8 @@ async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows
     // What the api has just seen on a new connection it believes for 250 ms.
     sleep(Duration::from_millis(300)).await;
 
-    *address.target.lock().unwrap() = new.port;
+    // What is connected stays where it is, as with a name service or a load balancer.
+    address.redirect(&format!("{}:{}", new.host, new.port));
     let generation = beat(&new).await;
     world.write_states(generation).await;
     // The very first answer in the new epoch is the new primary's, over a pool that is full of the old one's.

@@ -96,5 +96,5 @@ fn last(log: &Path, statement: &str) -> Vec<f64> {
             bind = milliseconds;
         }
     }
-    durations.split_off(durations.len().checked_sub(LAST).expect("there were more"))
+    durations.split_off(durations.len().checked_sub(LAST).expect("the relay reads and deletes many times"))
 }

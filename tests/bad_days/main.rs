@@ -6,6 +6,8 @@
 
 /// How a bad day is watched, and what must be true at its end.
 mod day;
+/// What the states of shards tell about it.
+mod shards;
 
 /// Several of each program at once, some of which die.
 mod copies;

@@ -4,27 +4,20 @@ use harness::system::SHARDS;
 use harness::{Database, Record, Redis, System, eventually, holds, settings};
 
 use crate::day::Day;
+use crate::shards::{epochs, heartbeats_go_on};
 use crate::{FROZEN, HEAL_LIMIT};
 
 /// A topic has a partition for each shard.
 const PARTITIONS: i32 = SHARDS.cast_signed();
+
+/// All shards.
+const ALL: [usize; SHARDS as usize] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 /// What readers may be told.
 const GOOD: &[u16] = &[200];
 
 async fn begin(system: &System) -> Day {
     Day::begin(system).await.with_reads(&system.http, GOOD)
-}
-
-/// Waits until every shard has applied a heartbeat that is younger than the call.
-async fn heartbeats_go_on(system: &System) {
-    let newest = system.database.number("select number from cities_cache.heartbeat").await;
-    eventually(HEAL_LIMIT, "a younger heartbeat is applied everywhere", async || {
-        let states = system.states().await?;
-        let number = |state: &Option<String>| state.as_ref()?.split(' ').nth(3)?.parse::<i64>().ok();
-        holds(states.iter().all(|state| number(state).is_some_and(|number| number > newest)), (newest, &states))
-    })
-    .await;
 }
 
 /// A change arrives while what shouldn't be there lies there.
@@ -46,7 +39,7 @@ async fn an_open_transaction_in_every_partition_holds_nothing_up() {
     let message = |partition| Record { partition: Some(partition), ..Record::of(r#"{"action":"invalidate_all"}"#) };
     let open = system.topic.produce_in_open_transaction((0..PARTITIONS).map(message)).await;
     for _ in 0..3 {
-        heartbeats_go_on(&system).await;
+        heartbeats_go_on(&system, &ALL).await;
         a_change_arrives(&system).await;
     }
     day.ends_well(&mut system).await;
@@ -60,14 +53,14 @@ async fn ten_thousand_undecodable_messages_in_a_row_hold_nothing_up_and_are_kept
     const WAITING: usize = 4_096;
 
     let mut system = System::start().await;
-    let epochs = epochs(&system).await;
+    let before = epochs(&system, &ALL).await;
     let day = begin(&system).await;
     let message = |number| Record { partition: Some(0), ..Record::of(format!("no message {number}")) };
     system.topic.produce_all("none", (0..MESSAGES).map(message)).await;
-    heartbeats_go_on(&system).await;
+    heartbeats_go_on(&system, &ALL).await;
     a_change_arrives(&system).await;
     day.ends_well(&mut system).await;
-    assert_eq!(self::epochs(&system).await, epochs, "something was missed");
+    assert_eq!(epochs(&system, &ALL).await, before, "something was missed");
 
     // More than may wait for the dead letter topic at once are named in the log instead.
     eventually(HEAL_LIMIT, "all are kept or named", async || {
@@ -75,12 +68,6 @@ async fn ten_thousand_undecodable_messages_in_a_row_hold_nothing_up_and_are_kept
         holds(kept == MESSAGES || kept >= WAITING && system.consumer.log_contains("was not parked"), kept)
     })
     .await;
-}
-
-/// The epoch of each shard.
-async fn epochs(system: &System) -> Vec<Option<String>> {
-    let states = system.states().await.expect("Redis answers");
-    states.iter().map(|state| Some(state.as_ref()?.split(' ').next()?.to_owned())).collect()
 }
 
 #[tokio::test]

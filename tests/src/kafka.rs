@@ -45,17 +45,37 @@ impl Kafka {
         let (main, listener) = (kafka.own().port, free_port());
         let link = Proxy::to(&format!("127.0.0.1:{listener}"));
         // As in `local/kafka`, with one listener more.
-        let controller = if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" };
         kafka.own().add_arguments(&[
             format!(
-                "listeners=BROKER://127.0.0.1:{main},LINK://127.0.0.1:{listener},CONTROLLER://{controller}:{}",
-                main + 1
+                "listeners=BROKER://127.0.0.1:{main},LINK://127.0.0.1:{listener},CONTROLLER://{}",
+                controller(main)
             ),
             format!("advertised.listeners=BROKER://127.0.0.1:{main},LINK://127.0.0.1:{}", link.port),
             "listener.security.protocol.map=BROKER:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
         ]);
         kafka.restart().await;
         (kafka, link)
+    }
+
+    /// Brokers of one cluster, with ids from 1. The first is its controller as well; each has all of Kafka's own topics,
+    /// so that any other one may be lost.
+    pub async fn cluster<const BROKERS: usize>() -> [Self; BROKERS] {
+        let mut brokers = [(); BROKERS].map(|()| Self::stopped());
+        let controller = controller(brokers[0].own().port);
+        for (id, broker) in (1..).zip(&mut brokers) {
+            let port = broker.own().port;
+            let mut arguments = vec![format!("node.id={id}"), format!("offsets.topic.replication.factor={BROKERS}")];
+            if id > 1 {
+                arguments.extend([
+                    "process.roles=broker".to_owned(),
+                    format!("listeners=BROKER://127.0.0.1:{port}"),
+                    format!("controller.quorum.voters=1@{controller}"),
+                ]);
+            }
+            broker.own().add_arguments(&arguments);
+            broker.restart().await;
+        }
+        brokers
     }
 
     /// A broker of the test's own that doesn't run yet: [`Kafka::restart`] starts it.
@@ -128,6 +148,11 @@ impl Kafka {
     fn own(&mut self) -> &mut Server {
         self.server.as_mut().expect("the shared broker is not this test's to stop")
     }
+}
+
+/// Where the controller of the broker on `port` listens, as `local/kafka` has it.
+fn controller(port: u16) -> String {
+    format!("{}:{}", if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" }, port + 1)
 }
 
 /// What every client of the tests sets.

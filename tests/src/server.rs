@@ -9,8 +9,8 @@ use crate::eventually::eventually;
 use crate::ports::free_port;
 use crate::process::{Process, Signal};
 
-/// Limit for a start, a first one with its files included (measured alone: PostgreSQL 2 s, Kafka 6 s).
-const START_LIMIT: Duration = Duration::from_secs(60);
+/// Limit for a start, a first one with its files included (measured alone: PostgreSQL 2 s, Kafka 6 s; among many: 75 s).
+const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// Limit for an orderly stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);

@@ -196,6 +196,22 @@ impl Topic {
         tokio::task::spawn_blocking(ask).await.expect("asking ends")
     }
 
+    /// The id of the broker that leads each partition.
+    ///
+    /// # Panics
+    /// If the broker doesn't answer.
+    pub async fn leaders(&self) -> Vec<i32> {
+        let topic = self.clone();
+        let ask = move || {
+            let metadata =
+                topic.consumer().fetch_metadata(Some(&topic.name), REQUEST_LIMIT).expect("the broker answers");
+            let mut partitions: Vec<_> = metadata.topics()[0].partitions().iter().collect();
+            partitions.sort_by_key(|partition| partition.id());
+            partitions.into_iter().map(MetadataPartition::leader).collect()
+        };
+        tokio::task::spawn_blocking(ask).await.expect("asking ends")
+    }
+
     fn consumer(&self) -> BaseConsumer {
         // It belongs to no group, but may not be made without the name of one.
         client_config(&self.broker).set("group.id", "unused").create().expect("it is a configuration")

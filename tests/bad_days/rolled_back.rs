@@ -1,9 +1,6 @@
 //! PostgreSQL put back to what it was before, with the cache full of what is no longer true: a failover to a standby that
 //! lags, a dump, a copy of the files, an outbox that lost what nobody had published.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use harness::tool::feed;
 use harness::{Postgres, Proxy, Settings, System, eventually, holds};
 
@@ -127,8 +124,7 @@ async fn files_put_back_while_no_worker_runs_empty_the_cache() {
     // The worker's row is in the copy: readers of the copy find the generation that they know.
     system.worker.kill();
     postgres.stop().await;
-    let (data, copy) = (postgres.folder().join("data"), postgres.folder().join("copy"));
-    copy_files(&data, &copy);
+    postgres.copy_data();
     postgres.restart().await;
     // Cached for the first time, so that no invalidation is waited for.
     system.database.execute(CHANGE).await;
@@ -137,17 +133,11 @@ async fn files_put_back_while_no_worker_runs_empty_the_cache() {
     }
 
     postgres.stop().await;
-    std::fs::remove_dir_all(&data).unwrap();
-    copy_files(&copy, &data);
+    postgres.put_data_back();
     postgres.restart().await;
     assert_eq!(system.get_city("BGR").await.source(), "cache", "it is wrong while there is no worker");
     system.worker.restart();
     ends_well(day, &mut system).await;
-}
-
-/// With owner and rights: as root, PostgreSQL runs as another user.
-fn copy_files(from: &PathBuf, to: &PathBuf) {
-    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 #[tokio::test]

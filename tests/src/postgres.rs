@@ -123,6 +123,16 @@ impl Postgres {
         self.existing(SUPERUSER).execute("select pg_promote()").await;
     }
 
+    /// Copies its data as they are now; it doesn't run.
+    pub fn copy_data(&mut self) {
+        self.own().copy_data();
+    }
+
+    /// Puts its data back to the copy; it doesn't run.
+    pub fn put_data_back(&mut self) {
+        self.own().put_data_back();
+    }
+
     /// Where its files are (`data` is the data directory).
     pub fn folder(&mut self) -> &Path {
         self.own().folder()

@@ -20,6 +20,11 @@ const PROGRAM: &str = "api";
 /// connection given up.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// How long a read stands in the queue for a lock on a table, which only somebody's DDL or TRUNCATE makes it do. Below the
+/// `deadlock_timeout` of PostgreSQL (1 s): a user who locks one table and then the other, as a reload of both does, while
+/// a read has the second and waits for the first, would else be the one whose statement is ended.
+const LOCK_WAIT_MAX: Duration = Duration::from_millis(750);
+
 /// How to connect, and how long that and a statement may take.
 #[derive(Clone)]
 pub(crate) struct Sessions {
@@ -34,10 +39,9 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(settings: &Postgres) -> Self {
-        // We only read, so a lock that we wait for is somebody's DDL; that may take as long as a statement.
         let limit = settings.statement_timeout;
         Self {
-            config: common::postgres::config(settings, PROGRAM, limit, limit),
+            config: common::postgres::config(settings, PROGRAM, limit, limit.min(LOCK_WAIT_MAX)),
             address: format!("{}:{}", settings.host, settings.port),
             open_limit: settings.connect_timeout,
             statement_limit: limit + GRACE,

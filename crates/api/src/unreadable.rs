@@ -48,7 +48,8 @@ impl From<Error> for Unreadable {
     fn from(error: Error) -> Self {
         let Some(code) = error.code() else { return Self::Unreachable(describe(&error)) };
         match code.clone() {
-            SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => Self::TooSlow,
+            // Locks that somebody's DDL holds are given back, and a deadlock with it is over with this statement.
+            SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED => Self::TooSlow,
             SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => Self::NoTable(describe(&error)),
             // A standby has no unlogged tables. The other meaning of this code, a cached plan that fits no longer, is
             // gone on the next connection.

@@ -8,8 +8,14 @@ use crate::stage::Stage;
 /// Knows the version of what it runs.
 const KAFKA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../local/kafka");
 
+/// How many processes wanted to run in the last minute: above all before a run, when they are others'.
+pub(crate) fn load() -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// What the results begin with, one line a fact.
-pub(crate) async fn describe(stage: &Stage) -> String {
+pub(crate) async fn describe(stage: &Stage, load_before: &str) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let redis: String = stage.system.redis.command("INFO server").await;
     let folder = std::env::temp_dir();
@@ -18,6 +24,7 @@ pub(crate) async fn describe(stage: &Stage) -> String {
         ("commit", output("git", &["describe", "--always", "--dirty"])),
         ("processor", format!("{cores} cores, {}", line_of("/proc/cpuinfo", "model name"))),
         ("memory", line_of("/proc/meminfo", "MemTotal")),
+        ("load before", load_before.to_owned()),
         ("kernel", output("uname", &["-sr"])),
         ("PostgreSQL", stage.system.database.text("show server_version").await.unwrap_or_default()),
         ("its files on", output("stat", &["-f", "-c", "%T", &folder.display().to_string()])),

@@ -32,6 +32,7 @@ use crate::writers::Others;
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 async fn main() {
     let scale = Scale::chosen();
+    let load_before = machine::load();
     let mut table = Table::default();
     let mut stage = Stage::start().await;
     let others = Others::copy(&mut stage).await;
@@ -41,7 +42,7 @@ async fn main() {
     hits::measure(&mut stage, &scale, &mut table).await;
     let freshness = freshness::measure(&mut stage, &scale, &mut table).await;
     footprint::measure(&mut stage, &scale, &mut table).await;
-    let machine = machine::describe(&stage).await;
+    let machine = machine::describe(&stage, &load_before).await;
     println!("{machine}\n{table}");
     if !scale.is_quick {
         results::write(&machine, &table);

@@ -16,6 +16,9 @@ const FIRST_ID: i64 = 1_000_000_001;
 /// Until pgbench has ended, beyond the time that it was given.
 const END_LIMIT: Duration = Duration::from_secs(60);
 
+/// Until what it wrote is read.
+const LINE_LIMIT: Duration = Duration::from_secs(5);
+
 /// Gives the cities keys without gaps, so that pgbench can choose one.
 pub(crate) async fn number_cities(database: &Database) {
     let statement = format!(
@@ -39,8 +42,11 @@ pub(crate) async fn changes(database: &Database, clients: usize, time: Duration)
     command.args(["-c", &clients.to_string(), "-T", &time.as_secs().to_string()]);
     command.args(["-D", &format!("first={FIRST_ID}"), "-D", &format!("last={last}")]);
     let mut process = Process::spawn("pgbench", &mut command);
-    let rate = process.wait_log(time + END_LIMIT, "tps = ").await;
-    assert!(process.wait_exit(END_LIMIT).await.success(), "{}", process.log().join("\n"));
+    assert!(process.wait_exit(time + END_LIMIT).await.success(), "{}", process.log().join("\n"));
+    // Connecting is part of the time, but not of the rate.
+    let transactions = process.wait_log(LINE_LIMIT, "number of failed transactions: 0 ").await;
+    assert!(!transactions.contains("NaN"), "this machine is too busy: {clients} clients could not connect in {time:?}");
+    let rate = process.wait_log(LINE_LIMIT, "tps = ").await;
     let rate = rate.split_whitespace().nth(2).and_then(|word| word.parse().ok());
     rate.unwrap_or_else(|| panic!("pgbench wrote something else than expected: {}", process.log().join("\n")))
 }

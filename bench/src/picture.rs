@@ -47,7 +47,8 @@ fn draw_freshness(freshness: &Freshness, path: &str) -> Drawn {
     let mut chart = ChartBuilder::on(&area)
         .caption("From the commit of a change to the new answer", (FONT, TITLE, &INK))
         .margin(12)
-        .x_label_area_size(44)
+        .margin_right(36)
+        .x_label_area_size(30)
         .y_label_area_size(56)
         .build_cartesian_2d((first..last).log_scale(), 0.0..100.0)?;
     chart
@@ -102,7 +103,7 @@ fn draw_writers(writers: &Writers, path: &str) -> Drawn {
     let mut chart = ChartBuilder::on(&area)
         .caption("One-row updates a second by 64 writers", (FONT, TITLE, &INK))
         .margin(12)
-        .margin_right(90)
+        .margin_right(36)
         .x_label_area_size(30)
         .build_cartesian_2d(0.0..most, (bars.len() as f64)..0.0)?;
     chart
@@ -126,4 +127,36 @@ fn draw_writers(writers: &Writers, path: &str) -> Drawn {
     }
     area.present()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{draw_freshness, draw_writers, steps};
+    use crate::freshness::Freshness;
+    use crate::writers::Writers;
+
+    #[test]
+    fn a_line_of_steps_rises_where_something_was_seen() {
+        let line = [(1.0, 0.0), (2.0, 0.0), (2.0, 50.0), (4.0, 50.0), (4.0, 100.0), (10.0, 100.0)];
+        assert_eq!(steps(&[4.0, 2.0], 1.0, 10.0), line);
+    }
+
+    #[test]
+    fn both_pictures_are_drawn_and_say_what_was_measured() {
+        let path = std::env::temp_dir().join(format!("cities-cache-{}.svg", std::process::id()));
+        let (path, drawn) = (path.display().to_string(), || std::fs::read_to_string(&path).unwrap());
+        draw_freshness(&Freshness { idle: vec![2.0, 3.0, 4.0], busy: vec![20.0, 30.0, 400.0] }, &path).unwrap();
+        assert!(drawn().contains("with 32 readers: median 30.0 ms"));
+        let rates = |rate: f64| vec![rate, rate * 0.9, rate * 1.1];
+        let writers = Writers {
+            none: rates(1_000.0),
+            constant: rates(800.0),
+            ours: rates(500.0),
+            notify: rates(100.0),
+            ..Writers::default()
+        };
+        draw_writers(&writers, &path).unwrap();
+        assert!(drawn().contains("the whole pipeline running: 500 (50 %)"));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Scale {
 }
 
 const FULL: Scale =
-    Scale { is_quick: false, pairs: 9, run: Duration::from_secs(5), changes: 300, idle: Duration::from_secs(60) };
+    Scale { is_quick: false, pairs: 9, run: Duration::from_secs(6), changes: 300, idle: Duration::from_secs(60) };
 
 const QUICK: Scale =
     Scale { is_quick: true, pairs: 3, run: Duration::from_secs(3), changes: 60, idle: Duration::from_secs(10) };

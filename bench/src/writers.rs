@@ -86,10 +86,10 @@ pub(crate) struct Writers {
     pub(crate) constant: Vec<f64>,
     pub(crate) ours: Vec<f64>,
     pub(crate) notify: Vec<f64>,
-    alone: Vec<f64>,
-    alone_ours: Vec<f64>,
+    pub(crate) alone: Vec<f64>,
+    pub(crate) alone_ours: Vec<f64>,
     /// Seconds until the next change was seen.
-    backlog: Vec<f64>,
+    pub(crate) backlog: Vec<f64>,
 }
 
 pub(crate) async fn measure(stage: &mut Stage, others: &Others, scale: &Scale, table: &mut Table) -> Writers {

@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::HEAL_LIMIT;
 
-/// A writer's statement takes a few milliseconds; what takes so long has waited for something of ours.
-const WAIT_LIMIT: Duration = Duration::from_secs(1);
+/// A writer's statement takes a few milliseconds, and up to 2.2 s where dozens wait for two processors (seen); what
+/// takes longer has waited for something of ours.
+const WAIT_LIMIT: Duration = Duration::from_secs(3);
 
 /// For a change of each code.
 const CHANGES_LIMIT: Duration = Duration::from_secs(10);

@@ -39,8 +39,7 @@ async fn is_frozen(which: Which) {
 }
 
 /// Its links are cut, and then swallow everything; those of the others stay whole.
-async fn is_cut_off(which: Which) {
-    let (kafka, link) = Kafka::start_with_link().await;
+async fn is_cut_off(which: Which, (kafka, link): (Kafka, Proxy)) {
     let (database, redis, topic) = (Database::new().await, Redis::start().await, kafka.topic());
     let links = Links::to(&database, &redis, link);
     let mut system = System::launch_with(database, redis, topic, Settings::new());
@@ -97,17 +96,18 @@ async fn all_is_well_after_the_api_was_frozen() {
 
 #[tokio::test]
 async fn all_is_well_after_the_worker_was_cut_off() {
-    is_cut_off(WORKER).await;
+    is_cut_off(WORKER, Kafka::start_with_link().await).await;
 }
 
 #[tokio::test]
 async fn all_is_well_after_the_consumer_was_cut_off() {
-    is_cut_off(CONSUMER).await;
+    is_cut_off(CONSUMER, Kafka::start_with_link().await).await;
 }
 
 #[tokio::test]
 async fn all_is_well_after_the_api_was_cut_off() {
-    is_cut_off(API).await;
+    // It has no way to Kafka.
+    is_cut_off(API, (Kafka::shared(), Proxy::to(&Kafka::shared().address))).await;
 }
 
 #[tokio::test]

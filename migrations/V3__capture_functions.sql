@@ -14,7 +14,8 @@ begin
   for captured in
     select * from (values ('city', 'countrycode'), ('country', 'code')) as captured (relation, code)
   loop
-    -- For statements: the distinct codes of all old and new rows together, however many rows there are.
+    -- For statements: the distinct codes of all old and new rows together, however many rows there are. Told apart byte
+    -- by byte: a collation that isn't deterministic takes `BĠR` and `BGR` for one, and `distinct` would keep one of them.
     execute format($template$
       create function cities_cache.%1$I() returns trigger
       language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
@@ -27,21 +28,23 @@ begin
             when 'UPDATE' then
               changed := array(
                 select upper(btrim(code::text) collate "C")
-                from (select %2$I from old_rows union select %2$I from new_rows) as changed_rows (code)
+                from (
+                  select %2$I collate "C" from old_rows union select %2$I collate "C" from new_rows
+                ) as changed_rows (code)
                 where code is not null
                 limit codes_max + 1
               );
             when 'INSERT' then
               changed := array(
                 select upper(btrim(code::text) collate "C")
-                from (select distinct %2$I from new_rows) as changed_rows (code)
+                from (select distinct %2$I collate "C" from new_rows) as changed_rows (code)
                 where code is not null
                 limit codes_max + 1
               );
             when 'DELETE' then
               changed := array(
                 select upper(btrim(code::text) collate "C")
-                from (select distinct %2$I from old_rows) as changed_rows (code)
+                from (select distinct %2$I collate "C" from old_rows) as changed_rows (code)
                 where code is not null
                 limit codes_max + 1
               );

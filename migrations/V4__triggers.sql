@@ -18,7 +18,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Every trigger that there must be, in the terms of pg_trigger, and the command that makes it. On a partitioned table
--- the row trigger stands on the parent alone: partitions get their clone of it.
+-- the row trigger stands on the parent alone: partitions get their clone of it, which can be enabled, too, where somebody
+-- has disabled it. It has another name than on an ordinary table: one that was `city` until now may be attached to a new
+-- `city`, which PostgreSQL refuses where the clone would have the name of a trigger that is there.
 create function cities_cache.wanted_triggers()
 returns table (
   relation oid,
@@ -28,7 +30,7 @@ returns table (
   enabled "char", -- A always; R replica only
   old_rows name,
   new_rows name,
-  command text -- null: a clone, nothing to run here
+  command text -- null: a clone that comes with its parent's
 )
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select
@@ -39,28 +41,38 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     kind.enabled,
     kind.old_rows,
     kind.new_rows,
-    case when kind.trigger_name <> 'cities_cache_row' or captured.relation = captured.root then format(
-      'create or replace trigger %1$I after %2$s on %3$s %4$s execute function cities_cache.%5$I();'
-        ' alter table %3$s enable %6$s trigger %1$I',
-      kind.trigger_name,
-      kind.events,
-      captured.relation::regclass,
-      kind.clause,
-      'capture_' || captured.root_name || kind.function_suffix,
-      case kind.enabled when 'A' then 'always' else 'replica' end
-    ) end
+    case
+      when kind.type & 1 = 0 or captured.relation = captured.root then format(
+        'create or replace trigger %1$I after %2$s on %3$s %4$s execute function cities_cache.%5$I();'
+          ' alter table %3$s enable %6$s trigger %1$I',
+        kind.trigger_name,
+        kind.events,
+        captured.relation::regclass,
+        kind.clause,
+        'capture_' || captured.root_name || kind.function_suffix,
+        case kind.enabled when 'A' then 'always' else 'replica' end
+      )
+      else (
+        select format('alter table %s enable replica trigger %I', captured.relation::regclass, clone.tgname)
+        from pg_trigger as clone
+        where clone.tgrelid = captured.relation and clone.tgname = kind.trigger_name
+      )
+    end
   from cities_cache.captured_tables() as captured
-  cross join (
+  join pg_class as root on root.oid = captured.root
+  join (
     values
       ('cities_cache_insert', '', 'insert', 4, 'A'::"char", null::name, 'new_rows'::name,
-        'referencing new table as new_rows for each statement'),
+        'referencing new table as new_rows for each statement', '{r,p}'::"char"[]),
       ('cities_cache_update', '', 'update', 16, 'A', 'old_rows', 'new_rows',
-        'referencing old table as old_rows new table as new_rows for each statement'),
+        'referencing old table as old_rows new table as new_rows for each statement', '{r,p}'),
       ('cities_cache_delete', '', 'delete', 8, 'A', 'old_rows', null,
-        'referencing old table as old_rows for each statement'),
-      ('cities_cache_truncate', '', 'truncate', 32, 'A', null, null, 'for each statement'),
-      ('cities_cache_row', '_row', 'insert or update or delete', 29, 'R', null, null, 'for each row')
-  ) as kind (trigger_name, function_suffix, events, type, enabled, old_rows, new_rows, clause)
+        'referencing old table as old_rows for each statement', '{r,p}'),
+      ('cities_cache_truncate', '', 'truncate', 32, 'A', null, null, 'for each statement', '{r,p}'),
+      ('cities_cache_row', '_row', 'insert or update or delete', 29, 'R', null, null, 'for each row', '{r}'),
+      ('cities_cache_partitioned_row', '_row', 'insert or update or delete', 29, 'R', null, null, 'for each row', '{p}')
+  ) as kind (trigger_name, function_suffix, events, type, enabled, old_rows, new_rows, clause, roots)
+    on root.relkind = any(kind.roots)
 $$;
 
 -- What is missing or not as it must be: nothing, when the capture is complete.

@@ -24,6 +24,10 @@ const LOG_WINDOW: usize = 5;
 /// … a program may write so many lines: a few a second, and a start with its dozen.
 const LOG_LINES: usize = 25;
 
+/// Between two writes of a user: builds without optimisation use half a core for two hundred of them a second, and several
+/// bad days share two.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
+
 /// Between two reads of a user.
 const READ_PAUSE: Duration = Duration::from_millis(20);
 
@@ -36,7 +40,7 @@ pub(crate) struct Day {
 impl Day {
     /// A user writes all day long, straight to the database.
     pub(crate) async fn begin(system: &System) -> Self {
-        let writes = Load::writes(&system.database).await;
+        let writes = Load::writes_with_pause(&system.database, WRITE_PAUSE).await;
         eventually(WAIT_LIMIT, "the user writes", async || holds(writes.done() > 0, writes.done())).await;
         Self { writes: Some(writes), reads: None }
     }

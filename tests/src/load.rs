@@ -65,6 +65,11 @@ impl Load {
 
     /// One writer that changes a population of each of [`CODES`] in turn, on a connection of its own.
     pub async fn writes(database: &Database) -> Self {
+        Self::writes_with_pause(database, PAUSE_BETWEEN_WRITES).await
+    }
+
+    /// The same, and between two writes the user does something else.
+    pub async fn writes_with_pause(database: &Database, pause: Duration) -> Self {
         let mut load = Self::none();
         let (client, stop, done) = (database.client().await, Arc::clone(&load.stop), Arc::clone(&load.done));
         let slowest = Arc::clone(&load.slowest);
@@ -83,7 +88,7 @@ impl Load {
                     Ok(_) => drop(done.fetch_add(1, Ordering::Relaxed)),
                     Err(error) => failures.push(format!("{code}: {error:?}")),
                 }
-                sleep(PAUSE_BETWEEN_WRITES).await;
+                sleep(pause).await;
             }
             failures
         });

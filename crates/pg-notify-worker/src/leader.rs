@@ -94,7 +94,7 @@ async fn stand_by(session: &Session, topic: &str, said: &Condition) -> Result<()
                  it, or stop that worker"
             )));
         }
-        said.holds(Level::Info, "stands by: another worker leads");
+        said.holds_instead(Level::Info, "stands by: another worker leads");
         sleep(STANDBY_INTERVAL).await;
     }
     log::debug!("has the leader's lock");

@@ -66,7 +66,7 @@ impl Redis {
     /// A replica of this server, which has all that it has, and follows it through `link`.
     ///
     /// # Panics
-    /// If it doesn't within [`SYNC_LIMIT`].
+    /// If it doesn't within 20 s.
     pub async fn replica(&self, link: &Proxy) -> Self {
         // By default it waits 5 s for further replicas.
         self.command::<()>("CONFIG SET repl-diskless-sync-delay 0").await;

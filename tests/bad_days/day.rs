@@ -21,8 +21,9 @@ const SPIN_LIMIT: f64 = 0.5;
 /// In any so many seconds …
 const LOG_WINDOW: usize = 5;
 
-/// … a program may write so many lines: a few a second, and a start with its dozen.
-const LOG_LINES: usize = 25;
+/// … a program may write so many lines: a few a second, and a start with its dozen. Each of the eight shards has a line
+/// for what happens to it, and some tests have two faults within these seconds.
+const LOG_LINES: usize = 50;
 
 /// Between two writes of a user: builds without optimisation use half a core for two hundred of them a second, and several
 /// bad days share two.

@@ -54,6 +54,7 @@ async fn consume(settings: &Settings, shared: &mut Shared) {
         let (client, rebalances) = made("the kafka client", create).await;
         match Member::new(client, rebalances, shared).run().await {
             Ended::Shutdown => return,
+            Ended::Silent => log::info!("nothing has come since kafka was lost: going on with a new client"),
             Ended::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId)) => {
                 log::warn!("another consumer has the name {instance} (KAFKA_GROUP_INSTANCE_ID): going on with another");
                 instance = random_name();

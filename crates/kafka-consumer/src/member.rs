@@ -14,7 +14,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::apply::Progress;
 use crate::batch::Record;
@@ -33,6 +33,11 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a client lives on after it gave up its partitions, so that its farewell gets out.
 const FAREWELL: Duration = Duration::from_millis(100);
+
+/// After a lost connection to Kafka, a client that has got nothing for so long gets nothing any more: heartbeats come four
+/// times a second. What it remembers of the log (its leaders' epochs) may be ahead of a Kafka that was put back to an older
+/// copy, whose word it would take for outdated until then.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// Errors of Kafka come with every try; a line a minute tells as much.
 const ERROR_INTERVAL: Duration = Duration::from_secs(60);
@@ -65,6 +70,8 @@ pub(crate) struct Member<'a> {
     partitions: Partitions,
     errors: LogLimit,
     last_commit: Option<Instant>,
+    /// When the connection to Kafka was lost, until a message comes again.
+    lost: Option<Instant>,
     shared: &'a mut Shared,
 }
 
@@ -73,6 +80,8 @@ pub(crate) struct Member<'a> {
 pub(crate) enum Ended {
     /// The program was asked to stop.
     Shutdown,
+    /// The client gets nothing any more.
+    Silent,
     /// The client is of no use any more.
     Failed(KafkaError),
 }
@@ -83,6 +92,7 @@ enum Stop {
     Shutdown,
     TopicUnusable,
     Away(Away),
+    Silent,
     Failed(KafkaError),
 }
 
@@ -96,7 +106,7 @@ impl<'a> Member<'a> {
         let store = Arc::clone(&shared.store);
         let partitions = Partitions::new(&shared.topic, shared.backlog_limit, Arc::clone(&client), store);
         let errors = LogLimit::new(ERROR_INTERVAL);
-        Self { client, rebalances, partitions, errors, last_commit: None, shared }
+        Self { client, rebalances, partitions, errors, last_commit: None, lost: None, shared }
     }
 
     /// Joins and leaves as things are, until the program stops or the client fails for good.
@@ -117,6 +127,7 @@ impl<'a> Member<'a> {
             redis_away = matches!(stop, Stop::Away(_));
             match stop {
                 Stop::Shutdown => break Ended::Shutdown,
+                Stop::Silent => break Ended::Silent,
                 Stop::Failed(error) => break Ended::Failed(error),
                 Stop::TopicUnusable | Stop::Away(_) => {}
             }
@@ -156,6 +167,7 @@ impl<'a> Member<'a> {
         let client = Arc::clone(&self.client);
         let mut messages = client.stream();
         loop {
+            let silent = self.lost.filter(|_| self.partitions.open().next().is_some()).map(|lost| lost + SILENCE_MAX);
             let done = tokio::select! {
                 biased;
                 () = self.shared.shutdown.cancelled() => Err(Stop::Shutdown),
@@ -165,6 +177,7 @@ impl<'a> Member<'a> {
                 }
                 () = self.partitions.anew_due() => self.partitions.begin_due().await.map_err(Stop::from),
                 Some(first) = messages.next() => self.take(first, &mut messages).await,
+                () = until(silent) => Err(Stop::Silent),
             };
             if let Err(stop) = done {
                 return stop;
@@ -183,7 +196,10 @@ impl<'a> Member<'a> {
         let mut room = BATCH_MAX;
         while let Some(result) = received {
             match result {
-                Ok(message) => self.add(&message, &mut batches),
+                Ok(message) => {
+                    self.lost = None;
+                    self.add(&message, &mut batches);
+                }
                 Err(error) => self.note(error)?,
             }
             room -= 1;
@@ -256,9 +272,11 @@ impl<'a> Member<'a> {
             KafkaError::MessageConsumptionFatal(_) => return Err(Stop::Failed(error)),
             KafkaError::MessageConsumption(AutoOffsetReset) => self.partitions.begin_all_anew(),
             // What watches the topic logs these, once.
-            KafkaError::MessageConsumption(
-                AllBrokersDown | BrokerTransportFailure | Resolve | UnknownTopicOrPartition,
-            ) => log::debug!("{error}"),
+            KafkaError::MessageConsumption(AllBrokersDown | BrokerTransportFailure) => {
+                log::debug!("{error}");
+                self.lost.get_or_insert_with(Instant::now);
+            }
+            KafkaError::MessageConsumption(Resolve | UnknownTopicOrPartition) => log::debug!("{error}"),
             _ => {
                 if let Some(others) = self.errors.pass(Instant::now()) {
                     log::warn!("kafka: {error} ({others} others before it)");
@@ -302,6 +320,14 @@ impl<'a> Member<'a> {
         if timeout(LEAVE_TIMEOUT, closing).await.is_err() {
             log::debug!("the kafka client takes long to close");
         }
+    }
+}
+
+/// Waits until then; without a time, for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::Command;
 use std::time::Duration;
 
-use harness::Program;
 use tokio::time::sleep;
 
 use crate::row::Row;
@@ -25,17 +24,9 @@ pub(crate) async fn measure(stage: &mut Stage, scale: &Scale, table: &mut Table)
 
 /// Pages that several processes share count in parts.
 fn memory(stage: &mut Stage, table: &mut Table) {
-    let each = stage.programs().map(|program| (program.name(), megabytes(program)));
+    let each = stage.programs().map(|program| (program.name(), program.process().memory() as f64 / 1e6));
     let remark = each.map(|(name, megabytes)| format!("{name} {megabytes:.1}")).join(", ");
     table.add(Row::Memory, each.iter().map(|(_, megabytes)| megabytes).sum(), remark);
-}
-
-fn megabytes(program: &mut Program) -> f64 {
-    let path = format!("/proc/{}/smaps_rollup", program.process().id());
-    let rollup = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("the kernel counts it");
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
-    kilobytes * 1_024.0 / 1e6
 }
 
 fn image(table: &mut Table) {

@@ -8,6 +8,7 @@ use harness::{Http, Program, Proxy, System, eventually, holds, judge, settings};
 
 use crate::HEAL_LIMIT;
 use crate::day::Day;
+use crate::shards::epochs;
 
 /// From the end of a leader until another one has begun a generation.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(5);
@@ -103,9 +104,8 @@ impl Copies {
     }
 
     /// The epoch of each shard.
-    async fn epochs(&self) -> Vec<String> {
-        let states = self.system.states().await.unwrap();
-        states.iter().flatten().filter_map(|state| state.split(' ').next().map(str::to_owned)).collect()
+    async fn epochs(&self) -> Vec<Option<String>> {
+        epochs(&self.system, &[0, 1, 2, 3, 4, 5, 6, 7]).await
     }
 
     /// The day ends well, at each api.

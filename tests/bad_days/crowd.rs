@@ -76,7 +76,7 @@ async fn two_thousand_connections_take_little_memory_and_others_are_served() {
     assert!(others.done() > all_are_there, "nobody else is served");
     others.stop().await;
     eventually(UNREAD_LIMIT, "the connections of those who read nothing have ended", async || {
-        let files = system.api.process().files();
+        let files = system.api.process().open_files();
         holds(files < CLIENTS / 4, files)
     })
     .await;

@@ -118,11 +118,6 @@ impl Process {
         kilobytes * 1_024
     }
 
-    /// How many files it has open, connections included.
-    pub fn files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
-    }
-
     /// From now on it may have no more than so many files open; what it has stays open.
     ///
     /// # Panics

@@ -14,14 +14,14 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::apply::Progress;
 use crate::batch::Record;
 use crate::client::{Client, Context, Rebalance};
 use crate::dead_letter::DeadLetters;
 use crate::log_limit::LogLimit;
-use crate::partitions::{Partitions, Unopened};
+use crate::partitions::{Partitions, Unopened, until};
 use crate::renewals::Renewals;
 use crate::store::{Away, CONCURRENCY, Store};
 
@@ -177,7 +177,7 @@ impl<'a> Member<'a> {
                 }
                 () = self.partitions.anew_due() => self.partitions.begin_due().await.map_err(Stop::from),
                 Some(first) = messages.next() => self.take(first, &mut messages).await,
-                () = until(silent) => Err(Stop::Silent),
+                () = until(silent.map(Into::into)) => Err(Stop::Silent),
             };
             if let Err(stop) = done {
                 return stop;
@@ -320,14 +320,6 @@ impl<'a> Member<'a> {
         if timeout(LEAVE_TIMEOUT, closing).await.is_err() {
             log::debug!("the kafka client takes long to close");
         }
-    }
-}
-
-/// Waits until then; without a time, for ever.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -137,10 +137,7 @@ impl Partitions {
 
     /// Waits until shards are to be begun anew; for ever where there are none.
     pub(crate) async fn anew_due(&self) {
-        match self.anew_at {
-            Some(at) => sleep_until(at).await,
-            None => std::future::pending().await,
-        }
+        until(self.anew_at).await;
     }
 
     /// Begins anew what is due.
@@ -281,6 +278,14 @@ impl fmt::Display for List<'_> {
             write!(f, "{}{shard}", if place == 0 { "" } else { ", " })?;
         }
         Ok(())
+    }
+}
+
+/// Waits until then; without a time, for ever.
+pub(crate) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

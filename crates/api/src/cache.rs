@@ -9,6 +9,7 @@ use common::protocol::state::State;
 use common::protocol::swap::{Swapped, release, swap};
 use common::redis::shared_connection;
 use common::settings::Redis;
+use common::shard::Shard;
 use deadpool_redis::redis::aio::ConnectionManager;
 use deadpool_redis::redis::{RedisResult, cmd, pipe};
 
@@ -40,9 +41,14 @@ impl Cache {
         Self { connection, keys, states }
     }
 
+    /// The shard of a code.
+    pub(crate) fn shard_of(&self, code: Code) -> Shard {
+        self.keys.shard_of(code.as_str())
+    }
+
     /// Reads a code's place and its shard's state.
     pub(crate) async fn look(&self, code: Code) -> RedisResult<Seen> {
-        let state = &self.states[self.keys.shard_of(code.as_str()) as usize];
+        let state = &self.states[self.shard_of(code) as usize];
         let mut command = cmd("MGET");
         command.arg(self.keys.code(code.as_str())).arg(state);
         let (entry, state): (Option<Vec<u8>>, Option<Vec<u8>>) =

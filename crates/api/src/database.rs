@@ -103,7 +103,7 @@ impl Database {
     pub(crate) async fn read(&self, question: &Question, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
         let reading = match self.ask(question, code, begun).await {
             Ok((connection, reading)) => {
-                if self.primary.is_newest_after_another_look(reading.generation).await? {
+                if self.primary.is_newest(reading.generation).await? {
                     Ok(reading)
                 } else {
                     drop(Object::take(connection));

@@ -71,7 +71,8 @@ async fn take_lease(api: &Api, code: Code, mut seen: Seen) -> Way {
         }
         // What nobody vouches for, or another generation does, couldn't be filled in the end.
         let Some(state) = seen.state else { return Way::Without };
-        if !api.primary.is_newest_after_another_look(Some(state.generation)).await.unwrap_or(false) {
+        let renewed = api.shards.epoch_since(api.cache.shard_of(code), state.epoch);
+        if !api.primary.is_newest_since(renewed, state.generation).await.unwrap_or(false) {
             return Way::Without;
         }
         if !seen.is_leased() {

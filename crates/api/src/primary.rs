@@ -42,6 +42,8 @@ pub(crate) struct Newest {
     pub(crate) has_table: bool,
     /// The row, if there was a valid one.
     pub(crate) heartbeat: Option<Heartbeat>,
+    /// When the connection that it was read on was begun: it leads to what was the primary then.
+    connected: Option<Moment>,
     /// When a look first found it as it is.
     pub(crate) changed: Moment,
     /// Outbox rows, at most [`OUTBOX_COUNTED_MAX`] and one; `None` where they can't be counted.
@@ -59,6 +61,7 @@ impl Primary {
             newest: Mutex::new(Newest {
                 has_table: true,
                 heartbeat: None,
+                connected: None,
                 changed: Moment::now(),
                 outbox: None,
                 failure,
@@ -69,7 +72,7 @@ impl Primary {
 
     /// Whether the newest look found the heartbeat's table.
     pub(crate) fn has_table(&self) -> bool {
-        self.newest.lock().expect("nobody panics with it").has_table
+        self.has_found(|newest| newest.has_table)
     }
 
     /// What the newest look found.
@@ -77,23 +80,39 @@ impl Primary {
         self.newest.lock().expect("nobody panics with it").clone()
     }
 
-    /// Whether `generation` is what the newest look found; no row is a finding too.
-    pub(crate) fn is_newest(&self, generation: Option<Name>) -> bool {
-        let newest = self.newest.lock().expect("nobody panics with it");
-        newest.heartbeat.map(|heartbeat| heartbeat.generation) == generation
+    fn has_found(&self, what: impl Fn(&Newest) -> bool) -> bool {
+        what(&self.newest.lock().expect("nobody panics with it"))
     }
 
-    /// The same, but before it says no it looks again on a new connection, unless somebody just did.
-    pub(crate) async fn is_newest_after_another_look(&self, generation: Option<Name>) -> Result<bool, Unreadable> {
-        if self.is_newest(generation) {
-            return Ok(true);
+    /// Whether `generation` is what the newest look found, no row is a finding too. Before it says no it looks again on a
+    /// new connection, unless somebody just did.
+    pub(crate) async fn is_newest(&self, generation: Option<Name>) -> Result<bool, Unreadable> {
+        self.look_again_unless(|newest| newest.is(generation)).await?;
+        Ok(self.has_found(|newest| newest.is(generation)))
+    }
+
+    /// The same about the generation of a shard whose epoch was first seen at `renewed`: a look on an older connection
+    /// tells nothing. Where a primary was replaced and its relay goes on, the two renew the shard by turns, and each time
+    /// that a reader sees its state it may be of the generation that the old connections show.
+    pub(crate) async fn is_newest_since(&self, renewed: Moment, generation: Name) -> Result<bool, Unreadable> {
+        let generation = Some(generation);
+        self.look_again_unless(|newest| newest.is(generation) && newest.connected >= Some(renewed)).await?;
+        Ok(self.has_found(|newest| newest.is(generation)))
+    }
+
+    async fn look_again_unless(&self, is_enough: impl Fn(&Newest) -> bool) -> Result<(), Unreadable> {
+        if self.has_found(is_enough) {
+            return Ok(());
         }
+        let asked = Moment::now();
         let mut looker = self.looker.lock().await;
-        if looker.opened.is_none_or(|opened| opened.elapsed() >= LOOK_AGAIN_PAUSE) {
-            looker.session = None;
-            self.look(&mut looker).await?;
+        // One look answers all who asked before it began, however long it took.
+        let is_answered = |opened: Moment| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE;
+        if looker.opened.is_some_and(is_answered) {
+            return Ok(());
         }
-        Ok(self.is_newest(generation))
+        looker.session = None;
+        self.look(&mut looker).await
     }
 
     /// Looks every `pause` until the program stops.
@@ -118,7 +137,7 @@ impl Primary {
         if found.is_err() {
             looker.session = None;
         }
-        self.note(found)
+        self.note(found, looker.opened)
     }
 
     async fn session<'a>(&self, looker: &'a mut Looker) -> Result<&'a Client, Unreadable> {
@@ -129,12 +148,13 @@ impl Primary {
         looker.session.as_ref().ok_or(Unreadable::TooSlow)
     }
 
-    fn note(&self, found: Result<Found, Unreadable>) -> Result<(), Unreadable> {
+    fn note(&self, found: Result<Found, Unreadable>, connected: Option<Moment>) -> Result<(), Unreadable> {
         let mut newest = self.newest.lock().expect("nobody panics with it");
         newest.failure = found.clone().err();
         match found {
             Ok(found) => {
                 newest.has_table = found != Found::NoTable;
+                newest.connected = connected;
                 let heartbeat = if let Found::Heartbeat(heartbeat) = found { Some(heartbeat) } else { None };
                 if newest.heartbeat != heartbeat {
                     newest.heartbeat = heartbeat;
@@ -162,6 +182,12 @@ impl Primary {
             }
         };
         self.newest.lock().expect("nobody panics with it").outbox = count;
+    }
+}
+
+impl Newest {
+    fn is(&self, generation: Option<Name>) -> bool {
+        self.heartbeat.map(|heartbeat| heartbeat.generation) == generation
     }
 }
 

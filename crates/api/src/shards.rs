@@ -1,11 +1,13 @@
 //! Looks at the states of all shards again and again: is Redis there, which shards can hold something, and do changes
 //! still arrive in them?
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::protocol::state::State;
+use common::random::Name;
 use common::settings::Redis;
 use common::shard::Shard;
 use common::shutdown::Shutdown;
@@ -26,6 +28,8 @@ pub(crate) struct Shards {
     address: String,
     away: AtomicBool,
     found: Mutex<Vec<Found>>,
+    /// The epoch that each shard was seen with last, by a look or by a reader, and when that one was seen first.
+    epochs: Mutex<HashMap<Shard, (Name, Moment)>>,
     trouble: Episode,
 }
 
@@ -42,6 +46,7 @@ impl Shards {
             address: format!("{}:{}", settings.host, settings.port),
             away: AtomicBool::new(false),
             found: Mutex::default(),
+            epochs: Mutex::default(),
             trouble: Episode::new("Redis is reached, and used again"),
         }
     }
@@ -66,12 +71,25 @@ impl Shards {
         (0..).zip(found.iter()).filter(|(_, found)| are_meant(found)).map(|(shard, _)| shard).collect()
     }
 
+    /// When it was first seen that a shard has this epoch.
+    pub(crate) fn epoch_since(&self, shard: Shard, epoch: Name) -> Moment {
+        let mut epochs = self.epochs.lock().expect("nobody panics with it");
+        let seen = epochs.entry(shard).or_insert_with(|| (epoch, Moment::now()));
+        if seen.0 != epoch {
+            *seen = (epoch, Moment::now());
+        }
+        seen.1
+    }
+
     fn note(&self, states: Vec<Option<State>>) {
         let mut found = self.found.lock().expect("nobody panics with it");
         found.resize_with(states.len(), || Found { state: None, moved: Moment::now() });
-        for (found, state) in found.iter_mut().zip(states) {
+        for (shard, (found, state)) in (0..).zip(found.iter_mut().zip(states)) {
             if found.state != state {
                 *found = Found { state, moved: Moment::now() };
+            }
+            if let Some(state) = state {
+                self.epoch_since(shard, state.epoch);
             }
         }
     }

@@ -3,39 +3,71 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use harness::{Postgres, Program, Proxy, Redis, eventually, holds, settings};
+use harness::{Database, Postgres, Program, Proxy, Redis, eventually, holds, settings};
 use tokio::time::sleep;
 
 use crate::world::{SOON, World, beat, prepare};
 
+/// What the api has just seen on a new connection it believes for 250 ms.
+const BELIEVED: Duration = Duration::from_millis(300);
+
 /// A database that every server has from the start.
 const DATABASE: &str = "tutorial";
 
+/// Two servers that hold different cities, under one address after the other.
+struct Replaced {
+    world: World,
+    new: Database,
+    _address: Proxy,
+    _servers: [Postgres; 2],
+}
+
+impl Replaced {
+    /// The api's pool is full of connections to the old one, where they stay; new ones lead to the new one.
+    async fn start() -> Self {
+        let servers = [Postgres::start(&[]).await, Postgres::start(&[]).await];
+        let [old, new] = servers.each_ref().map(|server| server.existing(DATABASE));
+        prepare(&old, "insert into city (name, countrycode, population) values ('Old', 'BGR', 1)").await;
+        prepare(&new, "insert into city (name, countrycode, population) values ('New', 'BGR', 1)").await;
+        let address = Proxy::to(&format!("{}:{}", old.host, old.port));
+        let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
+        // Several at once, so that the pool has several connections.
+        let codes = ["BGR", "FRA", "DEU", "ITA", "ESP", "PRT"];
+        let before = join_all(codes.iter().map(|code| world.get(code))).await;
+        assert_eq!(before[0].population("Old"), Some(1));
+        sleep(BELIEVED).await;
+        // As with a name service or a load balancer.
+        address.redirect(&format!("{}:{}", new.host, new.port));
+        Self { world, new, _address: address, _servers: servers }
+    }
+
+    /// The very first answer in the new epoch is the new primary's, over a pool that is full of the old one's.
+    async fn is_found_out(&self) {
+        let answer = self.world.get("BGR").await;
+        assert_eq!((answer.source().as_str(), answer.population("New")), ("database", Some(1)));
+    }
+}
+
 #[tokio::test]
 async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows_another_generation() {
-    // Two servers that hold different cities, under one address after the other.
-    let (old, new) = (Postgres::start(&[]).await, Postgres::start(&[]).await);
-    let (old, new) = (old.existing(DATABASE), new.existing(DATABASE));
-    prepare(&old, "insert into city (name, countrycode, population) values ('Old', 'BGR', 1)").await;
-    prepare(&new, "insert into city (name, countrycode, population) values ('New', 'BGR', 1)").await;
-    let address = Proxy::to(&format!("{}:{}", old.host, old.port));
-    let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
-    // Several at once, so that the pool has several connections.
-    let codes = ["BGR", "FRA", "DEU", "ITA", "ESP", "PRT"];
-    let before = join_all(codes.iter().map(|code| world.get(code))).await;
-    assert_eq!(before[0].population("Old"), Some(1));
-    // What the api has just seen on a new connection it believes for 250 ms.
-    sleep(Duration::from_millis(300)).await;
-
-    // What is connected stays where it is, as with a name service or a load balancer.
-    address.redirect(&format!("{}:{}", new.host, new.port));
-    let generation = beat(&new).await;
-    world.write_states(generation).await;
-    // The very first answer in the new epoch is the new primary's, over a pool that is full of the old one's.
-    let answer = world.get("BGR").await;
-    assert_eq!((answer.source().as_str(), answer.population("New")), ("database", Some(1)));
+    let replaced = Replaced::start().await;
+    let world = &replaced.world;
+    world.write_states(beat(&replaced.new).await).await;
+    replaced.is_found_out().await;
     assert_eq!(world.get("BGR").await.source(), "cache");
     assert_eq!(world.get("FRA").await.status, 404);
+}
+
+#[tokio::test]
+async fn they_are_closed_as_well_where_the_old_relay_goes_on_and_its_generation_is_all_that_is_seen() {
+    let replaced = Replaced::start().await;
+    let world = &replaced.world;
+    // Each relay's heartbeat renews every shard; who asks just before the other's next one sees the old one's alone.
+    world.write_states(beat(&replaced.new).await).await;
+    world.write_states(world.generation).await;
+    replaced.is_found_out().await;
+    // What that generation's relay vouches for isn't filled with another's.
+    assert_eq!(world.get("BGR").await.source(), "database");
 }
 
 #[tokio::test]

@@ -8,12 +8,6 @@ use tokio::time::{sleep, timeout};
 use crate::day::Day;
 use crate::{FROZEN, HEAL_LIMIT};
 
-/// From a commit to the new answer, on a busy machine.
-const TRAVEL_LIMIT: Duration = Duration::from_secs(2);
-
-/// What takes so long has waited for somebody.
-const WAIT_LIMIT: Duration = Duration::from_secs(1);
-
 /// An idle relay parks after some dozen milliseconds.
 const REST: Duration = Duration::from_secs(1);
 
@@ -37,7 +31,7 @@ async fn start() -> (Postgres, Postgres, System) {
 
 /// The population of a code's largest city, as the api tells it.
 async fn is_seen(system: &System, code: &str, population: i64) {
-    eventually(TRAVEL_LIMIT, &format!("{population} is seen in {code}"), async || {
+    eventually(HEAL_LIMIT, &format!("{population} is seen in {code}"), async || {
         let answer = system.http.get(&format!("/cities/{code}")).await?;
         let largest = answer.cities().first().and_then(|(_, population)| *population);
         holds(largest == Some(population), largest)
@@ -63,9 +57,10 @@ async fn without_the_synchronous_standby_only_users_that_want_it_wait() {
     let waiting = tokio::spawn(async move { user.batch_execute(&update("ITA", 50_000_001)).await });
     waits_for_standby(&system).await;
 
-    // Neither a commit nor a notification of anybody else waits, and the relay goes on.
-    timeout(WAIT_LIMIT, system.database.execute("notify somebody")).await.expect("nobody holds the lock of notify");
-    timeout(WAIT_LIMIT, system.database.execute(&update("ESP", 50_000_002))).await.expect("it wants no standby");
+    // Neither a commit nor a notification of anybody else waits, and the relay goes on. Who did wait for the standby
+    // would wait until it is back, much later, so the limits say nothing about the machine.
+    timeout(HEAL_LIMIT, system.database.execute("notify somebody")).await.expect("nobody holds the lock of notify");
+    timeout(HEAL_LIMIT, system.database.execute(&update("ESP", 50_000_002))).await.expect("it wants no standby");
     is_seen(&system, "ESP", 50_000_002).await;
 
     // Nor does a worker that stands by, when it has to lead.
@@ -88,7 +83,7 @@ async fn without_the_synchronous_standby_only_users_that_want_it_wait() {
 }
 
 async fn waits_for_standby(system: &System) {
-    eventually(TRAVEL_LIMIT, "a user waits for the standby", async || {
+    eventually(HEAL_LIMIT, "a user waits for the standby", async || {
         let waiting =
             system.database.number("select count(*) from pg_stat_activity where wait_event = 'SyncRep'").await;
         holds(waiting == 1, waiting)

@@ -66,7 +66,7 @@ impl Gallery {
     async fn is_bad(&mut self, day: &Day, time: Duration) {
         let begun = Instant::now();
         let cities = Load::reads_with_pause(&self.system.http, READERS, READER_PAUSE, &[200]);
-        eventually(SETTLED, "an image is refused", async || {
+        eventually(HEAL_LIMIT, "an image is refused", async || {
             let answer = self.system.http.get(&format!("/image/{IMAGE}")).await?;
             holds(is_refused(&answer), answer.status)
         })

@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::eventually::holds;
+
 /// Limit for one request: what takes longer is a failed test.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
@@ -67,6 +69,15 @@ impl Http {
     /// If there is no whole answer.
     pub async fn get(&self, path: &str) -> Result<Answer, String> {
         self.try_get(path, &[]).await.map_err(|failure| format!("{path}: {failure}"))
+    }
+
+    /// Whether the api says that all it stands on is there.
+    ///
+    /// # Errors
+    /// With what it says instead.
+    pub async fn is_ready(&self) -> Result<(), String> {
+        let answer = self.get("/readyz").await?;
+        holds(answer.status == 200, answer.text())
     }
 
     /// `GET path` with headers.

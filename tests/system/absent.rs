@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Database, Http, Kafka, Links, Program, Proxy, Redis, System, eventually, holds, settings};
+use harness::{Database, Kafka, Links, Program, Proxy, Redis, System, eventually, holds, settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -43,7 +43,7 @@ async fn is_whole_after(cut: fn(&Links) -> Vec<&Proxy>, speaks: &[Speaks]) {
 
     cut(&links).into_iter().for_each(Proxy::restore);
     system.whole_within(HEAL_LIMIT).await;
-    eventually(HEAL_LIMIT, "/readyz is content", async || ready(&system.http).await).await;
+    eventually(HEAL_LIMIT, "/readyz is content", async || system.http.is_ready().await).await;
 }
 
 async fn stays_up(system: &mut System) {
@@ -61,11 +61,6 @@ fn naming(program: &Program, server: &str) -> Vec<String> {
     let names =
         |line: &String| line.to_lowercase().contains(server) && (line.contains("WARN") || line.contains("ERROR"));
     program.log().into_iter().filter(names).collect()
-}
-
-async fn ready(http: &Http) -> Result<(), String> {
-    let answer = http.get("/readyz").await?;
-    holds(answer.status == 200, answer.text())
 }
 
 #[tokio::test]
@@ -102,7 +97,7 @@ async fn programs_that_are_dead_are_seen_in_readyz() {
     let mut system = System::start().await;
     let programs: [fn(&mut System) -> &mut Program; 2] = [|system| &mut system.worker, |system| &mut system.consumer];
     for program in programs {
-        eventually(HEAL_LIMIT, "/readyz is content", async || ready(&system.http).await).await;
+        eventually(HEAL_LIMIT, "/readyz is content", async || system.http.is_ready().await).await;
         program(&mut system).kill();
         eventually(HEAL_LIMIT, "/readyz is not content", async || {
             let answer = system.http.get("/readyz").await?;

@@ -192,6 +192,7 @@ impl Database {
 async fn ask_on(connection: &Client, sql: &str, code: &str, begun: &Begun) -> Result<Reading, Unreadable> {
     let statement = connection.prepare_cached(sql).await?;
     begun.mark();
+    log::debug!("asks PostgreSQL about `{code}`");
     let row = connection.query_opt(&statement, &[&code]).await?.ok_or(Unreadable::Standby)?;
     let generation: Option<&str> = row.try_get("generation")?;
     Ok(Reading { generation: generation.and_then(Name::parse), row })

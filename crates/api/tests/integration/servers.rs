@@ -31,16 +31,20 @@ async fn without_redis_answers_come_from_the_database_until_it_is_back() {
 
 #[tokio::test]
 async fn a_frozen_redis_delays_no_answer_for_long() {
-    let mut world = World::new().await;
+    /// Far above what an answer takes on a busy machine, so that who waits for Redis is told from who doesn't.
+    const TIMEOUT: Duration = Duration::from_secs(3);
+
+    let timeout = TIMEOUT.as_millis().to_string();
+    let mut world = World::with(settings([("REDIS_TIMEOUT_MS", &timeout)])).await;
     world.get("BGR").await;
     world.redis.pause();
     let begun = Instant::now();
     assert_eq!(world.get("BGR").await.source(), "database");
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    world.api.wait_log(SOON, "Redis can't be reached").await;
+    assert!(begun.elapsed() < 2 * TIMEOUT, "it is waited for once: {:?}", begun.elapsed());
+    world.api.wait_log(WHOLE, "Redis can't be reached").await;
     let begun = Instant::now();
     assert_eq!(world.get("BGR").await.source(), "database");
-    assert!(begun.elapsed() < Duration::from_millis(200), "once it is known, nobody waits: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < TIMEOUT, "once it is known, nobody waits: {:?}", begun.elapsed());
     world.redis.resume();
     world.answered_from("BGR", "cache").await;
 }
@@ -98,7 +102,8 @@ async fn a_postgresql_that_swallows_everything_costs_a_bounded_time() {
     let begun = Instant::now();
     let answer = http.get("/cities/FRA").await.unwrap();
     assert_eq!(answer.status, 503);
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    // Some 2 s by the limits of ours; what has none ends with the client's 20 s.
+    assert!(begun.elapsed() < WHOLE, "{:?}", begun.elapsed());
     proxy.restore();
     eventually(WHOLE, "it is read again", async || {
         let answer = http.get("/cities/FRA").await?;
@@ -152,7 +157,7 @@ async fn absent_at_the_start_they_are_used_as_soon_as_they_come() {
     postgres.stop().await;
     redis.stop().await;
     let (api, http) = Program::api([database.settings(), redis.settings()].concat());
-    let health = eventually(Duration::from_millis(1_500), "health answers", async || http.get("/health").await).await;
+    let health = eventually(SOON, "health answers", async || http.get("/health").await).await;
     assert_eq!(health.status, 200);
     assert_eq!(http.get("/cities/BGR").await.unwrap().status, 503);
     postgres.restart().await;

@@ -152,7 +152,8 @@ async fn a_holder_that_never_fills_delays_an_answer_briefly() {
     let begun = std::time::Instant::now();
     assert_eq!(world.get("BGR").await.source(), "database");
     let took = begun.elapsed();
-    assert!(took > Duration::from_millis(200) && took < Duration::from_millis(1_000), "{took:?}");
+    // This lease never dies, so who waited for that would wait longer than the client.
+    assert!(took > Duration::from_millis(200) && took < SOON, "{took:?}");
     assert_eq!(world.entry("BGR").await, Some(lease), "another's lease is left alone");
 }
 

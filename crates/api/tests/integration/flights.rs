@@ -1,6 +1,6 @@
 //! How many statements many clients cost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use harness::{Database, Http, Settings, settings};
@@ -63,13 +63,12 @@ async fn a_flight_goes_on_when_the_client_who_began_it_hangs_up() {
 
 #[tokio::test]
 async fn who_finds_no_free_connection_is_told_to_come_again() {
-    let settings = settings([("DB_POOL_SIZE", "1")]);
+    // A read longer than a reader waits for the connection, and far from the statement's own limit.
+    let settings = settings([("DB_POOL_SIZE", "1"), ("DB_STATEMENT_TIMEOUT_MS", "10000"), ("BOUND_MS", "20000")]);
     let world = World::on(counted(1.2).await, settings).await;
     world.remove_states().await;
-    let begun = Instant::now();
     let codes = ["BGR", "FRA", "DEU", "ITA"];
     let answers = join_all(codes.iter().map(|code| world.get(code))).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
     assert!(!refused.is_empty() && refused.len() < codes.len());
     assert!(refused.iter().all(|answer| answer.header("retry-after") == "1"));

@@ -138,7 +138,8 @@ async fn a_store_that_is_away_is_a_problem_of_images_alone() {
         let begun = std::time::Instant::now();
         let answer = http.get("/image/sofia.png").await.unwrap();
         assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{nowhere:?}");
-        assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun.elapsed());
+        // The api gives the store 2 s; of its own accord its client tries for minutes.
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
         let ready = eventually(SOON, "it is noticed", async || {
             let ready = http.get("/readyz").await?;
             harness::holds(ready.text().contains("images can't be read"), ready.text()).map(|()| ready)

@@ -17,7 +17,7 @@ async fn health_says_ok_whatever_is_away() {
         ("MINIO_ENDPOINT", "http://127.0.0.1:1"),
     ]);
     let (_api, http) = Program::api(nowhere);
-    let answer = eventually(Duration::from_millis(1_500), "health answers", async || http.get("/health").await).await;
+    let answer = eventually(SOON, "health answers", async || http.get("/health").await).await;
     assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("ok")));
     assert_eq!(http.get("/livez").await.unwrap().status, 200);
     let ready = http.get("/readyz").await.unwrap();

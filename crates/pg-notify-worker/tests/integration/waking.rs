@@ -35,8 +35,9 @@ async fn a_parked_relay_is_woken_at_once() {
         latencies.push(begun.elapsed());
     }
     latencies.sort();
-    // Without a wake-up the median would be half of the 250 ms that it waits.
-    assert!(latencies[latencies.len() / 2] < Duration::from_millis(80), "{latencies:?}");
+    // Without a wake-up even the quicker ones would take what is left of the 250 ms that it waits, of which it has just
+    // begun. Of the slower ones a busy machine may have made anything.
+    assert!(latencies[latencies.len() / 4] < Duration::from_millis(80), "{latencies:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How the programs reach Redis: a shared connection for the hot path, a pool where each caller needs its own.
+//! How the programs reach Redis: by a connection that reconnects by itself, or a pool for who gives one up himself.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! The way to Redis: the typed calls of the protocol on pooled connections, repeated until they are known to be done.
+//! The way to Redis: the typed calls of the protocol on one connection, repeated until they are known to be done.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
@@ -9,11 +10,12 @@ use common::protocol::state::State;
 use common::settings;
 use common::shard::Shard;
 use deadpool_redis::redis::RedisResult;
+use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::{Connection, CreatePoolError, Pool, PoolError};
 
 use crate::batch::Deletions;
 
-/// Shards that are worked on at once, one connection each: enough to keep one Redis busy.
+/// Shards that are worked on at once: enough to keep one Redis busy.
 pub(crate) const CONCURRENCY: usize = 16;
 
 /// How long a call is repeated: a restart or a failover that takes longer lets another consumer go on meanwhile.
@@ -35,6 +37,9 @@ pub(crate) struct Away(#[from] PoolError);
 /// The cache in Redis.
 pub(crate) struct Store {
     pool: Pool,
+    /// Taken from the pool at the first call, and shared by all until one fails: what is applied to several shards at once
+    /// is one write and one answer, where the pool would send a PING and a script for each.
+    shared: Mutex<Option<Arc<MultiplexedConnection>>>,
     keys: Keys,
     address: String,
 }
@@ -43,7 +48,7 @@ impl Store {
     /// Connects to nothing yet.
     pub(crate) fn new(redis: &settings::Redis, keys: Keys) -> Result<Self, CreatePoolError> {
         let pool = common::redis::pool(redis, CONCURRENCY)?;
-        Ok(Self { pool, keys, address: format!("{}:{}", redis.host, redis.port) })
+        Ok(Self { pool, shared: Mutex::default(), keys, address: format!("{}:{}", redis.host, redis.port) })
     }
 
     /// How keys are spelled.
@@ -102,10 +107,13 @@ impl Store {
     /// Asks for nothing to be deleted: refused wherever a real deletion would be (a replica, one that is loading, one
     /// that can't save), which a PING is not.
     async fn probe(&self) -> Result<(), PoolError> {
-        self.once(&async |connection: &mut Connection| apply::delete(connection, &self.keys, 0, &[], &[]).await).await
+        self.once(&async |connection: &mut MultiplexedConnection| {
+            apply::delete(connection, &self.keys, 0, &[], &[]).await
+        })
+        .await
     }
 
-    async fn repeat<T>(&self, call: impl AsyncFn(&mut Connection) -> RedisResult<T>) -> Result<T, Away> {
+    async fn repeat<T>(&self, call: impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>) -> Result<T, Away> {
         let deadline = Instant::now() + GIVE_UP_AFTER;
         let pauses = ExponentialBuilder::default()
             .with_min_delay(RETRY_PAUSE.0)
@@ -115,13 +123,24 @@ impl Store {
         Ok(tries.notify(|error, _| log::debug!("redis: {error}; trying again")).await?)
     }
 
-    async fn once<T>(&self, call: &impl AsyncFn(&mut Connection) -> RedisResult<T>) -> Result<T, PoolError> {
-        let mut connection = self.pool.get().await?;
-        let answer = call(&mut connection).await;
+    async fn once<T>(&self, call: &impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>) -> Result<T, PoolError> {
+        let connection = self.connection().await?;
+        let answer = call(&mut MultiplexedConnection::clone(&connection)).await;
         if answer.is_err() {
-            // Not back into the pool: it may lead to a server that was demoted, and a PING would not tell.
-            drop(Connection::take(connection));
+            // Not used again: it may lead to a server that was demoted, and a PING would not tell.
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.take_if(|shared| Arc::ptr_eq(shared, &connection));
         }
         Ok(answer?)
+    }
+
+    async fn connection(&self) -> Result<Arc<MultiplexedConnection>, PoolError> {
+        if let Some(connection) = &*self.shared.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(connection));
+        }
+        // Of several that are opened at once the last one stays; the others end with the calls that have them.
+        let connection = Arc::new(Connection::take(self.pool.get().await?));
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        Ok(connection)
     }
 }

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-/// Empty reads after which it is worth a writer's notification that there are no more of them.
-const EMPTY_READS_TO_PARK: u32 = 10;
+/// Empty reads after which it is worth a writer's notification that there are no more of them: a wake-up is quicker than
+/// the next read, and who changes something less than 40 times a second doesn't feel what it costs.
+const EMPTY_READS_TO_PARK: u32 = 4;
 
 /// Refusals in a row after which a long transaction is assumed, and reads become rare.
 const REFUSALS_TO_SLOW_DOWN: u32 = 3;

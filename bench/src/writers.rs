@@ -22,8 +22,8 @@ const NEXT_POPULATION: usize = 1_000_000;
 /// The country whose next change shows how long the backlog is.
 const BACKLOG_CODE: &str = "BGR";
 
-/// Between two reads of it: rare enough not to be felt by writers.
-const READ_PAUSE: Duration = Duration::from_millis(5);
+/// Between two reads of it: rare enough not to be felt by writers, and the last one is not older than that at their end.
+const READ_PAUSE: Duration = Duration::from_millis(50);
 
 /// The cheapest thing that a trigger can leave behind: one row that is always the same.
 const CONSTANT_ROW: &str = "

@@ -18,9 +18,9 @@ const TAKEOVER_LIMIT: Duration = Duration::from_secs(10);
 /// would take the lock from a frozen one.
 const SILENCE_LIMIT: Duration = Duration::from_secs(6);
 
-/// Until the shards of a consumer that stops, or is killed and comes back, go on: the promise is 2 s, twice that for a
-/// busy machine.
-const GO_ON_LIMIT: Duration = Duration::from_secs(4);
+/// Until the shards of a consumer that stops, or is killed and comes back, go on: the promise is 2 s, more than twice that
+/// for a busy machine. One whose end nobody is told of has them until its session times out, after 6 s.
+const GO_ON_LIMIT: Duration = Duration::from_secs(5);
 
 /// Longer than whatever a worker waits for before it lets go.
 const LONG_FROZEN: Duration = Duration::from_secs(30);

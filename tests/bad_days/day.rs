@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::HEAL_LIMIT;
 
-/// A writer's statement takes a few milliseconds, and up to 2.2 s where dozens wait for two processors (seen); what
-/// takes longer has waited for something of ours.
-const WAIT_LIMIT: Duration = Duration::from_secs(3);
+/// A writer's statement takes a few milliseconds, and up to 2.2 s where dozens wait for two processors (seen). One that
+/// waited for something of ours would wait as long as the fault lasts: 10 s and more.
+const WAIT_LIMIT: Duration = Duration::from_secs(6);
 
 /// For a change of each code.
 const CHANGES_LIMIT: Duration = Duration::from_secs(10);

@@ -8,8 +8,9 @@ use harness::{Program, Proxy, Redis, eventually, holds};
 
 use crate::setup::{Relay, SHARDS, SOON, STOP, Setup};
 
-/// Who is stopped leaves at once, who is killed after the session's timeout of 6 s; the bound of the api is 2 s.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Who is stopped leaves at once, who is killed after the session's timeout of 6 s; the bound of the api is 2 s, and a busy
+/// machine has more than twice that.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn two_consumers_share_the_shards_and_one_that_stops_leaves_them_at_once() {

@@ -14,7 +14,7 @@ use crate::outbox::Snapshot;
 use crate::publisher::{Publisher, Report};
 use crate::pulse::{Broken, Pulse};
 use crate::term::Term;
-use crate::wake::{PARKED_LIMIT, Rest, Wake};
+use crate::wake::{Found, PARKED_LIMIT, Rest, Wake};
 
 /// New rows that one statement reads at most.
 const BATCH_ROWS_MAX: usize = 1_000;
@@ -111,7 +111,7 @@ impl<'a> Relay<'a> {
         if is_drained {
             self.cursor = snapshot.oldest_running;
         }
-        let found = self.ledger.absorb(std::mem::take(&mut snapshot.rows)) > 0;
+        let news = self.ledger.absorb(std::mem::take(&mut snapshot.rows));
         self.collapse_if_too_long().await?;
         self.publish().await;
         if is_drained {
@@ -120,7 +120,7 @@ impl<'a> Relay<'a> {
         if let Some(why) = self.delete().await? {
             return Ok(Some(why));
         }
-        self.rest(found, snapshot.may_park).await?;
+        self.rest(Found { news, more: !is_drained }, snapshot.may_park).await?;
         Ok(None)
     }
 
@@ -197,7 +197,7 @@ impl<'a> Relay<'a> {
         Ok((deleted != places.len() as u64).then_some("rows vanished from the outbox"))
     }
 
-    async fn rest(&mut self, found: bool, may_park: bool) -> Result<(), Lost> {
+    async fn rest(&mut self, found: Found, may_park: bool) -> Result<(), Lost> {
         match self.wake.after_read(found, may_park) {
             Rest::Pause(pause) => self.wait(Instant::now() + pause, false).await,
             Rest::TryToPark => {

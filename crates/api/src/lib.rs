@@ -84,7 +84,7 @@ impl Api {
         let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
         let cache = Arc::new(Cache::new(&settings.redis, keys));
         let sessions = Sessions::new(&settings.postgres);
-        let primary = Arc::new(Primary::new(sessions.clone()));
+        let primary = Arc::new(Primary::new(sessions.clone(), settings.cache.bound));
         Self {
             started: Moment::now(),
             bound: settings.cache.bound,

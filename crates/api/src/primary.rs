@@ -23,6 +23,9 @@ pub(crate) const OUTBOX_COUNTED_MAX: i64 = 10_000;
 /// What the looks have found.
 pub(crate) struct Primary {
     sessions: Sessions,
+    /// A look on an older connection is followed by one on a new connection: where Redis is away no state shows another
+    /// generation, and a replaced primary that its relay has not left is believed no longer than this.
+    session_age_max: Duration,
     looker: tokio::sync::Mutex<Looker>,
     newest: Mutex<Newest>,
     trouble: Episode,
@@ -53,10 +56,11 @@ pub(crate) struct Newest {
 }
 
 impl Primary {
-    pub(crate) fn new(sessions: Sessions) -> Self {
+    pub(crate) fn new(sessions: Sessions, session_age_max: Duration) -> Self {
         let failure = Some(Unreadable::Unreachable("nobody has tried yet".to_owned()));
         Self {
             sessions,
+            session_age_max,
             looker: tokio::sync::Mutex::default(),
             newest: Mutex::new(Newest {
                 has_table: true,
@@ -141,9 +145,19 @@ impl Primary {
     }
 
     async fn session<'a>(&self, looker: &'a mut Looker) -> Result<&'a Client, Unreadable> {
-        if looker.session.as_ref().is_none_or(Client::is_closed) {
-            looker.opened = Some(Moment::now());
-            looker.session = Some(self.sessions.open().await?);
+        let is_old = looker.opened.is_none_or(|opened| opened.elapsed() >= self.session_age_max);
+        let is_there = looker.session.as_ref().is_some_and(|session| !session.is_closed());
+        if is_old || !is_there {
+            let opened = Moment::now();
+            match self.sessions.open().await {
+                Ok(session) => *looker = Looker { session: Some(session), opened: Some(opened) },
+                // It tells more than nothing: users may have taken every connection that the server grants.
+                Err(_) if is_there => {}
+                Err(failure) => {
+                    looker.opened = Some(opened);
+                    return Err(failure);
+                }
+            }
         }
         looker.session.as_ref().ok_or(Unreadable::TooSlow)
     }

@@ -71,6 +71,18 @@ async fn they_are_closed_as_well_where_the_old_relay_goes_on_and_its_generation_
 }
 
 #[tokio::test]
+async fn they_are_closed_within_the_bound_where_redis_shows_nothing_and_the_old_server_lives() {
+    let mut replaced = Replaced::start().await;
+    beat(&replaced.new).await;
+    replaced.world.redis.kill();
+    eventually(SOON, "the new primary is read", async || {
+        let answer = replaced.world.http.get("/cities/BGR").await?;
+        holds(answer.population("New") == Some(1), answer.text())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_standby_is_not_read_and_said_to_be_one() {
     let mut primary = Postgres::start(&[]).await;
     let database = primary.existing(DATABASE);

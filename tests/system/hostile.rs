@@ -35,7 +35,8 @@ async fn a_user_without_rights_on_our_schema_and_with_hostile_settings_writes_un
         "set search_path = ''; set standard_conforming_strings = off; set array_nulls = off; set transform_null_equals = on;
          set quote_all_identifiers = on; set xmloption = document; set datestyle = german;",
         "set enable_seqscan = off; set enable_sort = off; set enable_hashagg = off; set work_mem = 64; set jit_above_cost = 0;
-         set constraint_exclusion = on; set check_function_bodies = off; set force_parallel_mode = on;",
+         set constraint_exclusion = on; set check_function_bodies = off;
+         select set_config(name, 'on', false) from pg_settings where name in ('force_parallel_mode', 'debug_parallel_query');",
         "commit; begin isolation level serializable;",
     ] {
         for change in [

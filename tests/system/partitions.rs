@@ -60,6 +60,8 @@ async fn a_city_that_becomes_a_partition_of_a_new_one_is_attached_and_captured()
         holds(missing == 0, missing)
     })
     .await;
+    // PostgreSQL 17 and newer attach no table with an identity of its own.
+    system.database.execute("alter table city_before alter column id drop identity if exists").await;
     for change in [
         "delete from city_before where countrycode = 'DEU'; alter table city attach partition city_before default",
         "update city_before set population = population + 1",

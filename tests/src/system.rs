@@ -95,6 +95,14 @@ impl System {
         self.cached("BGR", limit.saturating_sub(begun.elapsed())).await;
     }
 
+    /// Waits until `/readyz` names nothing that fails.
+    ///
+    /// # Panics
+    /// If it still does after `limit`.
+    pub async fn ready_within(&self, limit: Duration) {
+        eventually(limit, "/readyz is content", async || self.http.is_ready().await).await;
+    }
+
     /// Whether each shard's state has the generation of the leader's row, and a number of it.
     async fn follows(&self) -> Result<(), String> {
         let row = "select generation from cities_cache.heartbeat";

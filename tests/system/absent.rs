@@ -43,7 +43,7 @@ async fn is_whole_after(cut: fn(&Links) -> Vec<&Proxy>, speaks: &[Speaks]) {
 
     cut(&links).into_iter().for_each(Proxy::restore);
     system.whole_within(HEAL_LIMIT).await;
-    eventually(HEAL_LIMIT, "/readyz is content", async || system.http.is_ready().await).await;
+    system.ready_within(HEAL_LIMIT).await;
 }
 
 async fn stays_up(system: &mut System) {
@@ -97,7 +97,7 @@ async fn programs_that_are_dead_are_seen_in_readyz() {
     let mut system = System::start().await;
     let programs: [fn(&mut System) -> &mut Program; 2] = [|system| &mut system.worker, |system| &mut system.consumer];
     for program in programs {
-        eventually(HEAL_LIMIT, "/readyz is content", async || system.http.is_ready().await).await;
+        system.ready_within(HEAL_LIMIT).await;
         program(&mut system).kill();
         eventually(HEAL_LIMIT, "/readyz is not content", async || {
             let answer = system.http.get("/readyz").await?;

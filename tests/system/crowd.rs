@@ -1,7 +1,7 @@
 //! Many clients, one cold code.
 
 use futures_util::future::join_all;
-use harness::{Http, System, eventually, settings};
+use harness::{Http, System, settings};
 
 use crate::HEAL_LIMIT;
 
@@ -12,7 +12,7 @@ const SETTINGS: [(&str, &str); 2] = [("LOG_LEVEL", "debug"), ("REDIS_TIMEOUT_MS"
 #[tokio::test]
 async fn five_hundred_clients_cost_one_read() {
     let system = System::start_with(settings(SETTINGS)).await;
-    eventually(HEAL_LIMIT, "/readyz is content", async || system.http.is_ready().await).await;
+    system.ready_within(HEAL_LIMIT).await;
 
     let clients: Vec<_> = (0..500).map(|_| Http::new(system.http.port)).collect();
     let answers = join_all(clients.iter().map(|client| client.get("/cities/FRA"))).await;

@@ -40,11 +40,7 @@ async fn put_right(system: &System) {
         holds(partitions == 8, partitions)
     })
     .await;
-    eventually(MEND_LIMIT, "/readyz is content", async || {
-        let ready = system.http.get("/readyz").await?;
-        holds(ready.status == 200, ready.text())
-    })
-    .await;
+    system.ready_within(MEND_LIMIT).await;
     system.whole_within(WHOLE_LIMIT).await;
     system.judge(TRAVEL_LIMIT).await;
 }

@@ -1,4 +1,5 @@
-//! How the programs reach Redis: by a connection that reconnects by itself, or a pool for who gives one up himself.
+//! How the programs reach Redis: by a connection that reconnects by itself, or by a pool whose connections their holder
+//! gives up himself.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub fn shared_connection(settings: &Redis) -> RedisResult<ConnectionManager> {
     ConnectionManager::new_lazy_with_config(Client::open(address(settings))?, config)
 }
 
-/// A pool of connections of one holder each.
+/// A pool of at most `size` connections. Each has one holder, who may put it back, or keep it and share it.
 ///
 /// # Errors
 /// If the host name can't be an address.

@@ -23,8 +23,8 @@ pub(crate) const OUTBOX_COUNTED_MAX: i64 = 10_000;
 /// What the looks have found.
 pub(crate) struct Primary {
     sessions: Sessions,
-    /// A look on an older connection is followed by one on a new connection: where Redis is away no state shows another
-    /// generation, and a replaced primary that its relay has not left is believed no longer than this.
+    /// A look finds an older connection replaced by a new one: where Redis is away no state shows another generation, and
+    /// a replaced primary that its relay has not left would be believed for ever.
     session_age_max: Duration,
     looker: tokio::sync::Mutex<Looker>,
     newest: Mutex<Newest>,

@@ -20,11 +20,11 @@ const READS_BETWEEN_TRIES: u32 = 10;
 
 /// New rows in one read from which on it is worth waiting longer for more of them: a turn costs a request to each
 /// partition, however many codes each of them bears, and about so many partitions there are.
-const CROWD_ROWS: usize = 8;
+const FLOOD_ROWS: usize = 8;
 
-/// Between two reads while each of them finds a crowd: one writer alone kept a tenth more of its rate than at 5 ms, and
+/// Between two reads while each of them finds a flood: one writer alone kept a tenth more of its rate than at 5 ms, and
 /// at 100 ms no more than that.
-const CROWD_INTERVAL: Duration = Duration::from_millis(50);
+const FLOOD_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Parked, it looks at least this often, whatever the heartbeat's interval.
 pub(crate) const PARKED_LIMIT: Duration = Duration::from_millis(250);
@@ -54,7 +54,7 @@ pub(crate) struct Found {
 /// How busy the outbox has been.
 pub(crate) struct Wake {
     poll_interval: Duration,
-    /// The next pause while there is something to do: longer from crowd to crowd.
+    /// The next pause while there is something to do: longer from read to read in a flood.
     pause: Duration,
     parked: bool,
     empty_reads: u32,
@@ -68,19 +68,19 @@ impl Wake {
     }
 
     /// After a read.
-    pub(crate) fn after_read(&mut self, read: Found, may_park: bool) -> Rest {
-        let found = read.news > 0;
-        self.empty_reads = if found { 0 } else { self.empty_reads.saturating_add(1) };
-        if found {
+    pub(crate) fn after_read(&mut self, found: Found, may_park: bool) -> Rest {
+        let is_empty = found.news == 0;
+        self.empty_reads = if is_empty { self.empty_reads.saturating_add(1) } else { 0 };
+        if !is_empty {
             self.refusals = 0;
         }
-        self.pause = if read.news >= CROWD_ROWS && !read.more {
-            (self.pause * 2).min(CROWD_INTERVAL.max(self.poll_interval))
+        self.pause = if found.news >= FLOOD_ROWS && !found.more {
+            (self.pause * 2).min(FLOOD_INTERVAL.max(self.poll_interval))
         } else {
             self.poll_interval
         };
         if self.parked {
-            return if found || !may_park { Rest::Unpark } else { Rest::Parked };
+            return if is_empty && may_park { Rest::Parked } else { Rest::Unpark };
         }
         if self.empty_reads < EMPTY_READS_TO_PARK {
             return Rest::Pause(self.pause);
@@ -115,13 +115,13 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        CROWD_INTERVAL, CROWD_ROWS, EMPTY_READS_TO_PARK, Found, REFUSALS_TO_SLOW_DOWN, Rest, SLOW_INTERVAL, Wake,
+        EMPTY_READS_TO_PARK, FLOOD_INTERVAL, FLOOD_ROWS, Found, REFUSALS_TO_SLOW_DOWN, Rest, SLOW_INTERVAL, Wake,
     };
 
     const POLL: Duration = Duration::from_millis(5);
     const NOTHING: Found = Found { news: 0, more: false };
     const ONE: Found = Found { news: 1, more: false };
-    const CROWD: Found = Found { news: CROWD_ROWS, more: false };
+    const FLOOD: Found = Found { news: FLOOD_ROWS, more: false };
 
     /// After enough empty reads for a first try to park.
     fn idle() -> Wake {
@@ -176,27 +176,27 @@ mod tests {
     }
 
     #[test]
-    fn crowds_are_read_less_and_less_often_until_there_is_none() {
+    fn a_flood_is_read_less_and_less_often_until_it_ends() {
         let mut wake = Wake::new(POLL);
-        assert_eq!(wake.after_read(CROWD, true), Rest::Pause(POLL * 2));
-        assert_eq!(wake.after_read(CROWD, true), Rest::Pause(POLL * 4));
+        assert_eq!(wake.after_read(FLOOD, true), Rest::Pause(POLL * 2));
+        assert_eq!(wake.after_read(FLOOD, true), Rest::Pause(POLL * 4));
         for _ in 0..3 {
-            wake.after_read(CROWD, true);
+            wake.after_read(FLOOD, true);
         }
-        assert_eq!(wake.after_read(CROWD, true), Rest::Pause(CROWD_INTERVAL));
+        assert_eq!(wake.after_read(FLOOD, true), Rest::Pause(FLOOD_INTERVAL));
         assert_eq!(wake.after_read(ONE, true), Rest::Pause(POLL));
     }
 
     #[test]
     fn what_one_read_could_not_hold_is_read_soon() {
         let mut wake = Wake::new(POLL);
-        wake.after_read(CROWD, true);
-        assert_eq!(wake.after_read(Found { more: true, ..CROWD }, true), Rest::Pause(POLL));
+        wake.after_read(FLOOD, true);
+        assert_eq!(wake.after_read(Found { more: true, ..FLOOD }, true), Rest::Pause(POLL));
     }
 
     #[test]
-    fn a_longer_interval_than_that_of_crowds_stays() {
-        let slow = CROWD_INTERVAL * 3;
-        assert_eq!(Wake::new(slow).after_read(CROWD, true), Rest::Pause(slow));
+    fn a_longer_interval_than_that_of_floods_stays() {
+        let slow = FLOOD_INTERVAL * 3;
+        assert_eq!(Wake::new(slow).after_read(FLOOD, true), Rest::Pause(slow));
     }
 }

@@ -7,8 +7,9 @@ mod partitions; // What of a partitioned table its partitions have as clones.
 mod relaying; // From the outbox to the topic.
 mod waking; // Parked and woken.
 
-mod generations;
-mod leadership; // One leader, and who comes after it. // What may have lost something begins a new generation.
+mod generations; // What may have lost something begins a new generation.
+mod leadership; // One leader, and who comes after it.
 
 mod kafka; // Kafka away, and topics that are not as they must be.
 mod refusals; // Servers and tables that the worker can't stand on.
+mod upgrades; // A schema that an older release has installed.

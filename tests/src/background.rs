@@ -2,11 +2,16 @@
 
 use std::sync::LazyLock;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime can be started")
 });
+
+/// Where other tasks may be spawned as well.
+pub(crate) fn handle() -> &'static Handle {
+    RUNTIME.handle()
+}
 
 /// Runs `task` until it ends or the test executable does.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::http::Failure;
-use crate::{Database, Http};
+use crate::{Database, Http, background};
 
 /// Codes that are read and written: a few, so that changes and fills meet.
 pub const CODES: [&str; 12] = ["BGR", "FRA", "DEU", "USA", "CHN", "IND", "BRA", "NLD", "AND", "MLT", "ISL", "FJI"];
@@ -41,7 +41,7 @@ impl Load {
         for client in 0..clients {
             // Each with connections of its own.
             let (http, stop, done) = (Http::new(http.port), Arc::clone(&load.stop), Arc::clone(&load.done));
-            load.tasks.spawn(async move {
+            let reads = async move {
                 let mut failures = Vec::new();
                 for code in CODES.iter().cycle().skip(client) {
                     if stop.load(Ordering::Relaxed) {
@@ -58,7 +58,9 @@ impl Load {
                     }
                 }
                 failures
-            });
+            };
+            // Beside the test, which may play thousands of clients itself: a user is only as slow as what is tested.
+            load.tasks.spawn_on(reads, background::handle());
         }
         load
     }

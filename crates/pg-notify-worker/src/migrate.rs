@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::postgres::{Unfit, describe};
 use futures_util::{SinkExt, stream};
+use refinery::error::Kind;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
@@ -100,10 +101,14 @@ async fn apply(session: &mut Session, publication_for_all_tables: bool) -> Resul
     }
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name("cities_cache.schema_history");
-    let report = runner.run_async(&mut session.client).await.map_err(|error| match postgres_error(&error) {
-        Some(cause) => refused(cause, needed()),
-        None => Ended::Refused(format!("the schema can't be brought up to date: {error}")),
-    })?;
+    let report =
+        runner.run_async(&mut session.client).await.map_err(|error| match (postgres_error(&error), error.kind()) {
+            (Some(cause), _) => refused(cause, needed()),
+            (None, Kind::MissingVersion(migration)) => Ended::Refused(format!(
+                "a newer release has been here: its migration {migration} is applied; run a worker of that release"
+            )),
+            (None, _) => Ended::Refused(format!("the schema can't be brought up to date: {error}")),
+        })?;
     for migration in report.applied_migrations() {
         log::info!("applied migration {migration}");
     }

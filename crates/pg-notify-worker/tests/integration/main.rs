@@ -12,4 +12,4 @@ mod leadership; // One leader, and who comes after it.
 
 mod kafka; // Kafka away, and topics that are not as they must be.
 mod refusals; // Servers and tables that the worker can't stand on.
-mod upgrades; // A schema that an older release has installed.
+mod upgrades; // Schemas of other releases.

@@ -1,4 +1,4 @@
-//! A schema that an older release has installed and captures with.
+//! Schemas of other releases: an older one is brought up to date, a newer one refused.
 
 use harness::{Database, settings};
 use refinery::Target;
@@ -31,7 +31,7 @@ async fn captured_since(version: i32) -> Database {
 }
 
 #[tokio::test]
-async fn is_brought_up_to_date_and_vouched_for_once_every_open_writer_has_ended() {
+async fn an_older_schema_is_brought_up_to_date_and_vouched_for_once_every_open_writer_has_ended() {
     let database = captured_since(OLDEST).await;
     let functions = "select string_agg(md5(prosrc), ' ' order by proname) from pg_proc
                      where proname in ('capture_city', 'capture_country')";
@@ -51,4 +51,20 @@ async fn is_brought_up_to_date_and_vouched_for_once_every_open_writer_has_ended(
 
     setup.database.execute("update public.city set population = 10 where countrycode = 'FRA'").await;
     setup.invalidates("FRA", 2).await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_in_one_line() {
+    let mut setup = Setup::start().await;
+    setup.stop().await;
+    let applied = "insert into cities_cache.schema_history
+                   select 99, 'of_a_newer_release', applied_on, checksum from cities_cache.schema_history limit 1";
+    setup.database.execute(applied).await;
+    setup.worker.restart();
+    let line = "a newer release has been here: its migration V99__of_a_newer_release is applied";
+    setup.worker.wait_log(LIMIT, line).await;
+    let old = setup.generation().await.expect("the row stays");
+    setup.database.execute("delete from cities_cache.schema_history where version = 99").await;
+    setup.leads_after(&old).await;
+    assert_eq!(setup.worker.log_lines(line).len(), 1);
 }

@@ -15,6 +15,7 @@ mod wrk;
 mod bulk;
 mod footprint;
 mod freshness;
+mod held;
 mod hits;
 mod start;
 mod writers;
@@ -42,6 +43,8 @@ async fn main() {
     hits::measure(&mut stage, &scale, &mut table).await;
     let freshness = freshness::measure(&mut stage, &scale, &mut table).await;
     footprint::measure(&mut stage, &scale, &mut table).await;
+    stage.down().await;
+    held::measure(&scale, &mut table).await;
     let machine = machine::describe(&stage, &load_before).await;
     println!("{machine}\n{table}");
     if !scale.is_quick {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use harness::{Database, Process};
 
+/// As many as a busy user has.
+pub(crate) const WRITERS: usize = 64;
+
 /// One-row updates by key.
 const UPDATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/update.sql");
 

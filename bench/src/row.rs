@@ -14,6 +14,8 @@ pub(crate) enum Row {
     WritersOfNone,
     OneWriter,
     Backlog,
+    HeldPoll,
+    HeldDelete,
     BulkShare,
     BulkRows,
     Memory,
@@ -53,7 +55,7 @@ pub(crate) enum Target {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const PROMISES: [Promise; 18] = [
+pub(crate) const PROMISES: [Promise; 20] = [
     Promise {
         row: Row::CachedShare,
         what: "cached `/cities/BGR`",
@@ -130,6 +132,20 @@ pub(crate) const PROMISES: [Promise; 18] = [
         how: "from the commit of the next change until it is seen over HTTP, in a country that was read all the time",
         unit: Unit::Seconds,
         target: Some(Target::AtMost(0.5)),
+    },
+    Promise {
+        row: Row::HeldPoll,
+        what: "poll of the outbox beside a snapshot held open",
+        how: "64 writers, whole pipeline running; second half of the time that the snapshot is held, as PostgreSQL counts",
+        unit: Unit::Milliseconds,
+        target: Some(Target::AtMost(2.0)),
+    },
+    Promise {
+        row: Row::HeldDelete,
+        what: "… deletion",
+        how: "the same time",
+        unit: Unit::Milliseconds,
+        target: Some(Target::AtMost(2.0)),
     },
     Promise {
         row: Row::BulkShare,

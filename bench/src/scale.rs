@@ -11,15 +11,29 @@ pub(crate) struct Scale {
     pub(crate) run: Duration,
     /// Changes whose way to a new answer is timed.
     pub(crate) changes: usize,
+    /// How long a snapshot is held open.
+    pub(crate) held: Duration,
     /// How long nothing is asked of the programs.
     pub(crate) idle: Duration,
 }
 
-const FULL: Scale =
-    Scale { is_quick: false, pairs: 9, run: Duration::from_secs(6), changes: 300, idle: Duration::from_secs(60) };
+const FULL: Scale = Scale {
+    is_quick: false,
+    pairs: 9,
+    run: Duration::from_secs(6),
+    changes: 300,
+    held: Duration::from_secs(300),
+    idle: Duration::from_secs(60),
+};
 
-const QUICK: Scale =
-    Scale { is_quick: true, pairs: 3, run: Duration::from_secs(3), changes: 60, idle: Duration::from_secs(10) };
+const QUICK: Scale = Scale {
+    is_quick: true,
+    pairs: 3,
+    run: Duration::from_secs(3),
+    changes: 60,
+    held: Duration::from_secs(10),
+    idle: Duration::from_secs(10),
+};
 
 impl Scale {
     /// As the variable `QUICK` says.

@@ -27,7 +27,12 @@ impl Stage {
     /// Starts PostgreSQL, Redis and the three programs, which find an empty database. Kafka is the broker that
     /// `tests/with-servers` has started.
     pub(crate) async fn start() -> Self {
-        let arguments: Vec<&str> = POSTGRES.iter().flat_map(|setting| ["-c", setting]).collect();
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with further settings of PostgreSQL.
+    pub(crate) async fn start_with(further: &[&str]) -> Self {
+        let arguments: Vec<&str> = POSTGRES.iter().chain(further).flat_map(|setting| ["-c", setting]).collect();
         let postgres = Postgres::start(&arguments).await;
         let (database, redis) = (postgres.database().await, Redis::start().await);
         let system = System::launch_with(database, redis, Kafka::shared().topic(), Settings::new());

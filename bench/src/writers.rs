@@ -7,13 +7,11 @@ use tokio::time::sleep;
 
 use crate::figures::{Pairs, extremes, median};
 use crate::freshness::seen;
-use crate::pgbench::{self, changes};
+use crate::pgbench::{self, WRITERS, changes};
 use crate::row::Row;
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::table::Table;
-
-const WRITERS: usize = 64;
 
 /// Populations that no city has, and that `freshness` doesn't use; writers count them up, but not as far as the next.
 const FIRST_POPULATION: i32 = 2_000_000_000;
@@ -95,13 +93,12 @@ pub(crate) struct Writers {
 pub(crate) async fn measure(stage: &mut Stage, others: &Others, scale: &Scale, table: &mut Table) -> Writers {
     let mut writers = Writers::default();
     for round in 0..scale.pairs {
-        // Each order in every second round, so that the programs need not be stopped and started twice a round.
-        if round % 2 == 0 {
-            writers.without(stage, others, scale).await;
-            writers.with(stage, scale).await;
-        } else {
-            writers.with(stage, scale).await;
-            writers.without(stage, others, scale).await;
+        let mut runs = RUNS;
+        if round % 2 == 1 {
+            runs.reverse();
+        }
+        for run in runs {
+            writers.add(run, stage, others, scale).await;
         }
     }
     let pairs = Pairs::of(&writers.ours, &writers.constant);
@@ -117,17 +114,39 @@ pub(crate) async fn measure(stage: &mut Stage, others: &Others, scale: &Scale, t
     writers
 }
 
+/// One run of pgbench.
+#[derive(Clone, Copy)]
+enum Run {
+    None,
+    Constant,
+    Ours,
+    Notify,
+    Alone,
+    AloneOurs,
+}
+
+/// A round, every second time from its end: the programs are started or stopped but once in each, and what is compared
+/// with the narrowest target is measured side by side, since a machine may be half as quick a minute later.
+const RUNS: [Run; 6] = [Run::Alone, Run::Notify, Run::None, Run::Constant, Run::Ours, Run::AloneOurs];
+
 impl Writers {
-    async fn without(&mut self, stage: &mut Stage, others: &Others, scale: &Scale) {
-        stage.down().await;
-        self.none.push(changes(&others.none, WRITERS, scale.run).await);
-        self.constant.push(changes(&others.constant, WRITERS, scale.run).await);
-        self.notify.push(changes(&others.notify, WRITERS, scale.run).await);
-        self.alone.push(changes(&others.none, 1, scale.run).await);
+    async fn add(&mut self, run: Run, stage: &mut Stage, others: &Others, scale: &Scale) {
+        if matches!(run, Run::Ours | Run::AloneOurs) {
+            stage.up().await;
+        } else {
+            stage.down().await;
+        }
+        match run {
+            Run::None => self.none.push(changes(&others.none, WRITERS, scale.run).await),
+            Run::Constant => self.constant.push(changes(&others.constant, WRITERS, scale.run).await),
+            Run::Ours => self.add_ours(stage, scale).await,
+            Run::Notify => self.notify.push(changes(&others.notify, WRITERS, scale.run).await),
+            Run::Alone => self.alone.push(changes(&others.none, 1, scale.run).await),
+            Run::AloneOurs => self.alone_ours.push(changes(&stage.system.database, 1, scale.run).await),
+        }
     }
 
-    async fn with(&mut self, stage: &mut Stage, scale: &Scale) {
-        stage.up().await;
+    async fn add_ours(&mut self, stage: &Stage, scale: &Scale) {
         let database = &stage.system.database;
         // What isn't cached would be read from PostgreSQL, and no backlog would be felt.
         let rate = tokio::select! {
@@ -143,7 +162,6 @@ impl Writers {
         );
         database.execute(&change).await;
         self.backlog.push(seen(stage, BACKLOG_CODE, population).await.as_secs_f64());
-        self.alone_ours.push(changes(database, 1, scale.run).await);
     }
 }
 

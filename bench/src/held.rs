@@ -1,0 +1,67 @@
+//! A snapshot that is held open beside many writers, as by a dump: what the relay's statements take when dead rows are
+//! many.
+
+use harness::Database;
+
+use crate::pgbench::{WRITERS, changes, number_cities};
+use crate::row::Row;
+use crate::scale::Scale;
+use crate::stage::Stage;
+use crate::table::Table;
+
+/// What PostgreSQL counts by itself, which costs every statement something: nothing else is measured on this server.
+const STATEMENTS: &str = "shared_preload_libraries=pg_stat_statements";
+
+/// What the relay's statements begin with.
+const STATEMENTS_OF_THE_RELAY: [(Row, &str); 2] =
+    [(Row::HeldPoll, "-- One statement, so one snapshot"), (Row::HeldDelete, "-- Exactly the rows that were read")];
+
+pub(crate) async fn measure(scale: &Scale, table: &mut Table) {
+    let stage = Stage::start_with(&[STATEMENTS]).await;
+    let (database, server) = (&stage.system.database, stage.postgres.existing("postgres"));
+    server.execute("create extension pg_stat_statements").await;
+    number_cities(database).await;
+    changes(database, WRITERS, scale.run).await;
+    let before = took(&server).await;
+
+    let dump = database.client().await;
+    dump.batch_execute("begin isolation level repeatable read; select from public.city").await.expect("it is there");
+    // The first half, in which dead rows are fewer, doesn't count.
+    let rate = changes(database, WRITERS, scale.held / 2).await;
+    forget(&server).await;
+    changes(database, WRITERS, scale.held / 2).await;
+    let dead = rate * scale.held.as_secs_f64() / 1_000_000.0;
+    for (((row, _), before), beside) in STATEMENTS_OF_THE_RELAY.into_iter().zip(before).zip(took(&server).await) {
+        let Taken { mean, calls, rows } = beside;
+        let (before, rows) = (before.mean, rows / calls);
+        let remark =
+            format!("{before:.1} ms without it; {calls} of {rows} rows each, beside {dead:.1} million dead rows");
+        table.add(row, mean, remark);
+    }
+}
+
+/// What one of the relay's statements has taken.
+struct Taken {
+    /// Milliseconds.
+    mean: f64,
+    calls: i64,
+    rows: i64,
+}
+
+/// What each of the relay's statements has taken since PostgreSQL counts.
+async fn took(server: &Database) -> Vec<Taken> {
+    let counted = "select sum(total_exec_time) / sum(calls), sum(calls)::bigint, sum(rows)::bigint
+                   from pg_stat_statements where starts_with(query, $1) having sum(calls) > 0";
+    let mut all = Vec::new();
+    for (_, beginning) in STATEMENTS_OF_THE_RELAY {
+        let rows = server.query(counted, &[&beginning]).await;
+        let [row] = rows.as_slice() else { panic!("no statement begins with `{beginning}`") };
+        all.push(Taken { mean: row.get(0), calls: row.get(1), rows: row.get(2) });
+    }
+    all
+}
+
+/// PostgreSQL counts anew.
+async fn forget(server: &Database) {
+    server.query("select pg_stat_statements_reset()", &[]).await;
+}

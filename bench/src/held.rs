@@ -10,14 +10,14 @@ use crate::stage::Stage;
 use crate::table::Table;
 
 /// What PostgreSQL counts by itself, which costs every statement something: nothing else is measured on this server.
-const STATEMENTS: &str = "shared_preload_libraries=pg_stat_statements";
+const COUNTING: &str = "shared_preload_libraries=pg_stat_statements";
 
 /// What the relay's statements begin with.
-const STATEMENTS_OF_THE_RELAY: [(Row, &str); 2] =
+const STATEMENTS: [(Row, &str); 2] =
     [(Row::HeldPoll, "-- One statement, so one snapshot"), (Row::HeldDelete, "-- Exactly the rows that were read")];
 
 pub(crate) async fn measure(scale: &Scale, table: &mut Table) {
-    let stage = Stage::start_with(&[STATEMENTS]).await;
+    let stage = Stage::start_with(&[COUNTING]).await;
     let (database, server) = (&stage.system.database, stage.postgres.existing("postgres"));
     server.execute("create extension pg_stat_statements").await;
     number_cities(database).await;
@@ -26,12 +26,12 @@ pub(crate) async fn measure(scale: &Scale, table: &mut Table) {
 
     let dump = database.client().await;
     dump.batch_execute("begin isolation level repeatable read; select from public.city").await.expect("it is there");
-    // The first half, in which dead rows are fewer, doesn't count.
     let rate = changes(database, WRITERS, scale.held / 2).await;
-    forget(&server).await;
+    // The first half, in which dead rows are fewer, doesn't count.
+    server.query("select pg_stat_statements_reset()", &[]).await;
     changes(database, WRITERS, scale.held / 2).await;
     let dead = rate * scale.held.as_secs_f64() / 1_000_000.0;
-    for (((row, _), before), beside) in STATEMENTS_OF_THE_RELAY.into_iter().zip(before).zip(took(&server).await) {
+    for (((row, _), before), beside) in STATEMENTS.into_iter().zip(before).zip(took(&server).await) {
         let Taken { mean, calls, rows } = beside;
         let (before, rows) = (before.mean, rows / calls);
         let remark =
@@ -53,15 +53,10 @@ async fn took(server: &Database) -> Vec<Taken> {
     let counted = "select sum(total_exec_time) / sum(calls), sum(calls)::bigint, sum(rows)::bigint
                    from pg_stat_statements where starts_with(query, $1) having sum(calls) > 0";
     let mut all = Vec::new();
-    for (_, beginning) in STATEMENTS_OF_THE_RELAY {
+    for (_, beginning) in STATEMENTS {
         let rows = server.query(counted, &[&beginning]).await;
         let [row] = rows.as_slice() else { panic!("no statement begins with `{beginning}`") };
         all.push(Taken { mean: row.get(0), calls: row.get(1), rows: row.get(2) });
     }
     all
-}
-
-/// PostgreSQL counts anew.
-async fn forget(server: &Database) {
-    server.query("select pg_stat_statements_reset()", &[]).await;
 }

@@ -14,7 +14,8 @@ use crate::episode::Episode;
 use crate::session::Sessions;
 use crate::unreadable::Unreadable;
 
-/// Least time between two looks on new connections, whatever happens: a connection costs PostgreSQL a process.
+/// Least time between two looks on new connections, whatever happens: a connection costs PostgreSQL a process. One that
+/// is younger still leads to what was the primary a moment ago, so further looks go over it.
 const LOOK_AGAIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// Outbox rows are counted up to here: whether there are 10,000 or a million, the relay doesn't keep up.
@@ -36,6 +37,8 @@ pub(crate) struct Primary {
 struct Looker {
     session: Option<Client>,
     opened: Option<Moment>,
+    /// When the last look began.
+    looked: Option<Moment>,
 }
 
 /// The newest look.
@@ -88,8 +91,8 @@ impl Primary {
         what(&self.newest.lock().expect("nobody panics with it"))
     }
 
-    /// Whether `generation` is what the newest look found, no row is a finding too. Before it says no it looks again on a
-    /// new connection, unless somebody just did.
+    /// Whether `generation` is what the newest look found, no row is a finding too. Before it says no it looks again, on a
+    /// connection that is new or nearly so.
     pub(crate) async fn is_newest(&self, generation: Option<Name>) -> Result<bool, Unreadable> {
         self.look_again_unless(|newest| newest.is(generation)).await?;
         Ok(self.has_found(|newest| newest.is(generation)))
@@ -110,12 +113,15 @@ impl Primary {
         }
         let asked = Moment::now();
         let mut looker = self.looker.lock().await;
-        // One look answers all who asked before it began, however long it took.
-        let is_answered = |opened: Moment| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE;
-        if looker.opened.is_some_and(is_answered) {
-            return Ok(());
+        let is_young = |opened: Moment| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE;
+        if looker.opened.is_some_and(is_young) {
+            // One look answers all who asked before it began, however long it took.
+            if looker.session.is_none() || looker.looked >= Some(asked) {
+                return Ok(());
+            }
+        } else {
+            looker.session = None;
         }
-        looker.session = None;
         self.look(&mut looker).await
     }
 
@@ -132,6 +138,7 @@ impl Primary {
     }
 
     async fn look(&self, looker: &mut Looker) -> Result<(), Unreadable> {
+        looker.looked = Some(Moment::now());
         let found = match self.session(looker).await {
             Ok(session) => {
                 timeout(self.sessions.statement_limit, look_on(session)).await.unwrap_or(Err(Unreadable::TooSlow))
@@ -150,7 +157,7 @@ impl Primary {
         if is_old || !is_there {
             let opened = Moment::now();
             match self.sessions.open().await {
-                Ok(session) => *looker = Looker { session: Some(session), opened: Some(opened) },
+                Ok(session) => (looker.session, looker.opened) = (Some(session), Some(opened)),
                 // It tells more than nothing: users may have taken every connection that the server grants.
                 Err(_) if is_there => {}
                 Err(failure) => {

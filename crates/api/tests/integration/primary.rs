@@ -83,6 +83,16 @@ async fn they_are_closed_within_the_bound_where_redis_shows_nothing_and_the_old_
 }
 
 #[tokio::test]
+async fn a_generation_that_begins_right_after_a_look_is_seen_by_the_first_who_asks() {
+    let world = World::new().await;
+    for _ in 0..5 {
+        world.write_states(beat(&world.database).await).await;
+        let sources = [world.get("BGR").await.source(), world.get("BGR").await.source()];
+        assert_eq!(sources, ["database", "cache"], "the first one fills");
+    }
+}
+
+#[tokio::test]
 async fn a_standby_is_not_read_and_said_to_be_one() {
     let mut primary = Postgres::start(&[]).await;
     let database = primary.existing(DATABASE);

@@ -13,6 +13,7 @@ use common::message::Action;
 use common::shard::{Shard, shard_of};
 
 use crate::outbox::OutboxRow;
+use crate::system_columns::{Ctid, Xid8};
 
 /// Different codes that wait for one partition; more of them cost more than emptying the shard does.
 const WAITING_CODES_MAX: usize = 4_096;
@@ -23,12 +24,12 @@ const REST_AFTER_FAILURE: Duration = Duration::from_millis(250);
 /// All lanes, and the rows that are read but not yet deleted.
 pub(crate) struct Ledger {
     lanes: Vec<Lane>,
-    rows: HashMap<String, ReadRow>,
+    rows: HashMap<Ctid, ReadRow>,
 }
 
 /// A row that was read.
 struct ReadRow {
-    transaction: u64,
+    transaction: Xid8,
     /// The wave of each partition that carries what the row says.
     waves: Vec<(Shard, u64)>,
 }
@@ -128,14 +129,14 @@ impl Ledger {
     }
 
     /// Rows that all partitions have acknowledged.
-    pub(crate) fn published(&self) -> Vec<String> {
+    pub(crate) fn published(&self) -> Vec<Ctid> {
         let is_published =
             |row: &ReadRow| row.waves.iter().all(|&(shard, wave)| self.lanes[shard as usize].acknowledged >= wave);
-        self.rows.iter().filter(|(_, row)| is_published(row)).map(|(place, _)| place.clone()).collect()
+        self.rows.iter().filter(|(_, row)| is_published(row)).map(|(&place, _)| place).collect()
     }
 
     /// Rows that are deleted.
-    pub(crate) fn forget(&mut self, places: &[String]) {
+    pub(crate) fn forget(&mut self, places: &[Ctid]) {
         for place in places {
             self.rows.remove(place);
         }
@@ -147,7 +148,7 @@ impl Ledger {
     }
 
     /// How many of them a read from `cursor` on finds again.
-    pub(crate) fn rows_from(&self, cursor: u64) -> usize {
+    pub(crate) fn rows_from(&self, cursor: Xid8) -> usize {
         self.rows.values().filter(|row| row.transaction >= cursor).count()
     }
 
@@ -267,12 +268,16 @@ mod tests {
 
     use super::{Ledger, WAITING_CODES_MAX};
     use crate::outbox::OutboxRow;
+    use crate::system_columns::{Ctid, Xid8};
 
     const SHARDS: u32 = 2;
 
-    fn row(place: &str, codes: Option<&[&str]>) -> OutboxRow {
+    const FIRST: Ctid = Ctid { block: 0, line: 1 };
+    const SECOND: Ctid = Ctid { block: 0, line: 2 };
+
+    fn row(place: Ctid, codes: Option<&[&str]>) -> OutboxRow {
         let codes = codes.map(|codes| codes.iter().map(|code| (*code).to_owned()).collect());
-        OutboxRow { place: place.to_owned(), transaction: 1, codes }
+        OutboxRow { place, transaction: Xid8(1), codes }
     }
 
     fn invalidate(code: &str) -> Action {
@@ -300,14 +305,14 @@ mod tests {
     fn a_row_is_published_once_each_of_its_partitions_has_acknowledged() {
         let ([zero, one], now) = (codes(), Instant::now());
         let mut ledger = Ledger::new(SHARDS);
-        ledger.absorb(vec![row("(0,1)", Some(&[zero, one]))]);
+        ledger.absorb(vec![row(FIRST, Some(&[zero, one]))]);
         assert_eq!(ledger.waves(now), [(0, vec![invalidate(zero)]), (1, vec![invalidate(one)])]);
         ledger.report(0, invalidate(zero), true, now);
         assert!(ledger.published().is_empty());
         assert_eq!(ledger.take_clear(), [0]);
         ledger.report(1, invalidate(one), true, now);
-        assert_eq!(ledger.published(), ["(0,1)"]);
-        ledger.forget(&["(0,1)".to_owned()]);
+        assert_eq!(ledger.published(), [FIRST]);
+        ledger.forget(&[FIRST]);
         assert_eq!((ledger.rows(), ledger.is_clear()), (0, true));
     }
 
@@ -315,8 +320,8 @@ mod tests {
     fn each_code_leaves_once_a_wave_and_a_known_row_is_no_news() {
         let ([zero, _], now) = (codes(), Instant::now());
         let mut ledger = Ledger::new(SHARDS);
-        assert_eq!(ledger.absorb(vec![row("(0,1)", Some(&[zero])), row("(0,2)", Some(&[zero]))]), 2);
-        assert_eq!(ledger.absorb(vec![row("(0,1)", Some(&[zero]))]), 0);
+        assert_eq!(ledger.absorb(vec![row(FIRST, Some(&[zero])), row(SECOND, Some(&[zero]))]), 2);
+        assert_eq!(ledger.absorb(vec![row(FIRST, Some(&[zero]))]), 0);
         assert_eq!(settle(&mut ledger, true, now), [(0, vec![invalidate(zero)])]);
         assert_eq!(ledger.published().len(), 2);
     }
@@ -325,12 +330,12 @@ mod tests {
     fn what_changes_while_a_wave_is_on_its_way_leaves_with_the_next_one() {
         let ([zero, _], now) = (codes(), Instant::now());
         let mut ledger = Ledger::new(SHARDS);
-        ledger.absorb(vec![row("(0,1)", Some(&[zero]))]);
+        ledger.absorb(vec![row(FIRST, Some(&[zero]))]);
         assert_eq!(ledger.waves(now).len(), 1);
-        ledger.absorb(vec![row("(0,2)", Some(&[zero]))]);
+        ledger.absorb(vec![row(SECOND, Some(&[zero]))]);
         assert!(ledger.waves(now).is_empty());
         ledger.report(0, invalidate(zero), true, now);
-        assert_eq!(ledger.published(), ["(0,1)"]);
+        assert_eq!(ledger.published(), [FIRST]);
         assert_eq!(settle(&mut ledger, true, now), [(0, vec![invalidate(zero)])]);
         assert_eq!(ledger.published().len(), 2);
     }
@@ -339,13 +344,13 @@ mod tests {
     fn what_was_refused_is_told_again_after_a_rest_and_holds_the_heartbeat_of_that_partition_back() {
         let ([zero, one], now) = (codes(), Instant::now());
         let mut ledger = Ledger::new(SHARDS);
-        ledger.absorb(vec![row("(0,1)", Some(&[zero]))]);
+        ledger.absorb(vec![row(FIRST, Some(&[zero]))]);
         settle(&mut ledger, false, now);
         assert!(ledger.waves(now).is_empty());
         assert_eq!(ledger.take_clear(), [1]);
-        ledger.absorb(vec![row("(0,2)", Some(&[one]))]);
+        ledger.absorb(vec![row(SECOND, Some(&[one]))]);
         assert_eq!(settle(&mut ledger, true, now), [(1, vec![invalidate(one)])]);
-        assert_eq!(ledger.published(), ["(0,2)"]);
+        assert_eq!(ledger.published(), [SECOND]);
         assert_eq!(settle(&mut ledger, true, now + Duration::from_secs(1)), [(0, vec![invalidate(zero)])]);
         assert_eq!(ledger.published().len(), 2);
     }
@@ -365,25 +370,25 @@ mod tests {
         for codes in [None, Some("X".repeat(CODE_BYTES_MAX + 1))] {
             let mut ledger = Ledger::new(SHARDS);
             let codes = codes.map(|code| vec![code]);
-            ledger.absorb(vec![OutboxRow { place: "(0,1)".to_owned(), transaction: 1, codes }]);
+            ledger.absorb(vec![OutboxRow { place: FIRST, transaction: Xid8(1), codes }]);
             let waves = settle(&mut ledger, true, Instant::now());
             assert_eq!(waves, [(0, vec![Action::InvalidateAll]), (1, vec![Action::InvalidateAll])]);
-            assert_eq!(ledger.published(), ["(0,1)"]);
+            assert_eq!(ledger.published(), [FIRST]);
         }
     }
 
     #[test]
     fn a_row_without_any_code_asks_for_nothing() {
         let mut ledger = Ledger::new(SHARDS);
-        ledger.absorb(vec![row("(0,1)", Some(&[]))]);
-        assert_eq!(ledger.published(), ["(0,1)"]);
+        ledger.absorb(vec![row(FIRST, Some(&[]))]);
+        assert_eq!(ledger.published(), [FIRST]);
     }
 
     #[test]
     fn a_collapse_tells_every_partition_that_anything_may_have_changed_before_any_heartbeat() {
         let ([zero, _], now) = (codes(), Instant::now());
         let mut ledger = Ledger::new(SHARDS);
-        ledger.absorb(vec![row("(0,1)", Some(&[zero]))]);
+        ledger.absorb(vec![row(FIRST, Some(&[zero]))]);
         ledger.waves(now);
         ledger.collapse();
         assert_eq!(ledger.rows(), 0);
@@ -397,14 +402,14 @@ mod tests {
     fn very_many_codes_become_all() {
         let mut ledger = Ledger::new(1);
         let codes = (0..=WAITING_CODES_MAX).map(|number| number.to_string()).collect();
-        ledger.absorb(vec![OutboxRow { place: "(0,1)".to_owned(), transaction: 1, codes: Some(codes) }]);
+        ledger.absorb(vec![OutboxRow { place: FIRST, transaction: Xid8(1), codes: Some(codes) }]);
         assert_eq!(ledger.waves(Instant::now()), [(0, vec![Action::InvalidateAll])]);
     }
 
     #[test]
     fn rows_from_a_cursor_are_those_that_a_read_finds_again() {
         let mut ledger = Ledger::new(SHARDS);
-        ledger.absorb(vec![row("(0,1)", None)]);
-        assert_eq!((ledger.rows_from(1), ledger.rows_from(2)), (1, 0));
+        ledger.absorb(vec![row(FIRST, None)]);
+        assert_eq!((ledger.rows_from(Xid8(1)), ledger.rows_from(Xid8(2))), (1, 0));
     }
 }

@@ -15,6 +15,7 @@ mod term; // Generation after generation.
 
 mod outbox; // The statements.
 mod pulse; // The heartbeat, and what it vouches for.
+mod system_columns; // PostgreSQL's names of a row and of a transaction.
 mod vouch; // The capture: complete, and as it was.
 mod wake; // When to look next.
 

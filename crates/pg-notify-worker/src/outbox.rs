@@ -1,13 +1,12 @@
 //! The statements of the relay, each one function: read, count the heartbeat up, delete, collapse, park.
 
-use std::num::ParseIntError;
-
 use common::random::Name;
 use tokio_postgres::{Row, Statement};
 
 use crate::error::Lost;
 use crate::inbox::Notified;
 use crate::session::Session;
+use crate::system_columns::{Ctid, Xid8};
 
 /// Advisory lock (bigint form) that is held exclusively while the relay is parked. `migrations/` has the same number:
 /// a writer's capture that can't have it shared notifies.
@@ -19,10 +18,10 @@ const CHANNEL: &str = "city_updates";
 /// One row of the outbox: what one statement of somebody's changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutboxRow {
-    /// Its place in the table (`ctid`), which is its only name.
-    pub(crate) place: String,
+    /// Its place in the table, which is its only name.
+    pub(crate) place: Ctid,
     /// The transaction that wrote it.
-    pub(crate) transaction: u64,
+    pub(crate) transaction: Xid8,
     /// The codes that changed; `None`: anything may have.
     pub(crate) codes: Option<Vec<String>>,
 }
@@ -33,7 +32,7 @@ pub(crate) struct Snapshot {
     /// The backend that answered; another than before means that a pooler stands in between.
     pub(crate) backend: i32,
     /// The oldest transaction that was running: once all rows of this snapshot are read, no older one can come.
-    pub(crate) oldest_running: u64,
+    pub(crate) oldest_running: Xid8,
     /// Whether a notification could do harm on this server.
     pub(crate) may_park: bool,
     /// The heartbeat's generation and number; `None`: there is no row, or one of another database.
@@ -79,11 +78,10 @@ impl Outbox {
     }
 
     /// At most `limit` rows of transactions from `cursor` on, and the heartbeat, in one snapshot.
-    pub(crate) async fn read(&self, cursor: u64, limit: i64, fingerprint: bool) -> Result<Snapshot, Lost> {
+    pub(crate) async fn read(&self, cursor: Xid8, limit: i64, fingerprint: bool) -> Result<Snapshot, Lost> {
         let statement = if fingerprint { &self.read_with_fingerprint } else { &self.read };
-        let lines = self.session.query(statement, &[&cursor.to_string(), &limit]).await?;
-        Snapshot::from_lines(&lines)
-            .map_err(|error| Lost::Closed(format!("PostgreSQL's answer is no snapshot: {error}")))
+        let lines = self.session.query(statement, &[&cursor, &limit]).await?;
+        Snapshot::from_lines(&lines).ok_or_else(|| Lost::Closed("PostgreSQL's answer is no snapshot".to_owned()))
     }
 
     /// Commits number 1 of a generation.
@@ -110,7 +108,7 @@ impl Outbox {
     }
 
     /// Deletes rows that are published; answers how many of them were there.
-    pub(crate) async fn delete(&self, places: &[String]) -> Result<u64, Lost> {
+    pub(crate) async fn delete(&self, places: &[Ctid]) -> Result<u64, Lost> {
         self.session.execute(&self.delete, &[&places]).await
     }
 
@@ -134,25 +132,25 @@ impl Outbox {
 pub(crate) const FINGERPRINT: &str = include_str!("../sql/fingerprint.sql");
 
 impl Snapshot {
-    fn from_lines(lines: &[Row]) -> Result<Self, ParseIntError> {
-        // `values (true)` is always there.
-        let first = &lines[0];
-        let generation: Option<String> = first.get("generation");
-        let number: Option<i64> = first.get("number");
-        Ok(Self {
-            backend: first.get("pid"),
-            oldest_running: first.get::<_, &str>("xmin").parse()?,
-            may_park: first.get("may_park"),
+    fn from_lines(lines: &[Row]) -> Option<Self> {
+        let (of_the_outbox, of_the_server): (Vec<_>, Vec<_>) =
+            lines.iter().partition(|line| line.get::<_, Option<Ctid>>("ctid").is_some());
+        let server = of_the_server.first()?;
+        let generation: Option<String> = server.get("generation");
+        let number: Option<i64> = server.get("number");
+        Some(Self {
+            backend: server.get("pid"),
+            oldest_running: server.get("xmin"),
+            may_park: server.get("may_park"),
             heartbeat: generation.zip(number),
-            fingerprint: first.get("fingerprint"),
-            rows: lines.iter().filter_map(|line| OutboxRow::from_line(line).transpose()).collect::<Result<_, _>>()?,
+            fingerprint: server.get("fingerprint"),
+            rows: of_the_outbox.into_iter().map(OutboxRow::from_line).collect(),
         })
     }
 }
 
 impl OutboxRow {
-    fn from_line(line: &Row) -> Result<Option<Self>, ParseIntError> {
-        let Some(place) = line.get("ctid") else { return Ok(None) };
-        Ok(Some(Self { place, transaction: line.get::<_, &str>("xid").parse()?, codes: line.get("codes") }))
+    fn from_line(line: &Row) -> Self {
+        Self { place: line.get("ctid"), transaction: line.get("xid"), codes: line.get("codes") }
     }
 }

@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::outbox::Snapshot;
 use crate::publisher::{Publisher, Report};
 use crate::pulse::{Broken, Pulse};
+use crate::system_columns::Xid8;
 use crate::term::Term;
 use crate::wake::{Found, PARKED_LIMIT, Rest, Wake};
 
@@ -46,7 +47,7 @@ pub(crate) struct Relay<'a> {
     ledger: Ledger,
     wake: Wake,
     /// No row of an older transaction can come.
-    cursor: u64,
+    cursor: Xid8,
     /// Whether a notification asks for the parked lock to be given back with the next read.
     unpark: bool,
     has_published: bool,
@@ -69,7 +70,7 @@ impl<'a> Relay<'a> {
                 .map_err(|error| Ended::Refused(format!("the Kafka producer can't be set up: {error}")))?,
             ledger: Ledger::new(kafka.shards),
             wake: Wake::new(timing.poll_interval),
-            cursor: 0,
+            cursor: Xid8::default(),
             unpark: false,
             has_published: false,
             last_progress: Instant::now(),

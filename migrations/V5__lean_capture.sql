@@ -68,3 +68,7 @@ begin
   end loop;
 end
 $migration$;
+
+-- Read with every heartbeat. A function that pins a search_path is planned anew at each call, where one that doesn't
+-- becomes part of the query; whoever calls it pins one.
+alter function cities_cache.captured_tables() reset search_path;

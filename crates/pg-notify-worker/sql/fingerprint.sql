@@ -36,7 +36,10 @@ from (
   where trigger.tgrelid = any((select relations.oids from relations)::oid[])
     and (not trigger.tgisinternal or trigger.tgname like 'cities\_cache\_%')
   union all
+  -- By what hangs on our schema: functions have no index by schema, and there are thousands of PostgreSQL's own.
   select concat_ws(':', 'function', function.oid, function.xmin)
-  from pg_proc as function
-  where function.pronamespace = 'cities_cache'::regnamespace
+  from pg_depend as member
+  join pg_proc as function on function.oid = member.objid
+  where member.refclassid = 'pg_namespace'::regclass and member.refobjid = 'cities_cache'::regnamespace
+    and member.classid = 'pg_proc'::regclass
 ) as facts

@@ -13,6 +13,7 @@ pub(crate) enum Row {
     WritersOfNotify,
     WritersOfNone,
     OneWriter,
+    OneWriterConstant,
     Backlog,
     HeldPoll,
     HeldDelete,
@@ -55,7 +56,7 @@ pub(crate) enum Target {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const PROMISES: [Promise; 20] = [
+pub(crate) const PROMISES: [Promise; 21] = [
     Promise {
         row: Row::CachedShare,
         what: "cached `/cities/BGR`",
@@ -125,6 +126,13 @@ pub(crate) const PROMISES: [Promise; 20] = [
         how: "pgbench, 1 client; share of the rate without triggers, nothing running",
         unit: Unit::Share,
         target: Some(Target::AtLeast(0.80)),
+    },
+    Promise {
+        row: Row::OneWriterConstant,
+        what: "… of the cheapest trigger, of no trigger",
+        how: "the same with a trigger that inserts a constant row, nothing running: what any capture costs",
+        unit: Unit::Share,
+        target: None,
     },
     Promise {
         row: Row::Backlog,

@@ -7,7 +7,7 @@ pub(crate) struct Scale {
     pub(crate) is_quick: bool,
     /// Pairs of runs that make a ratio. Odd, so that one of them is the median.
     pub(crate) pairs: usize,
-    /// One run under load.
+    /// One run under load; 64 new sessions need a second of it until each of them has planned everything once.
     pub(crate) run: Duration,
     /// Changes whose way to a new answer is timed.
     pub(crate) changes: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Scale {
 const FULL: Scale = Scale {
     is_quick: false,
     pairs: 9,
-    run: Duration::from_secs(6),
+    run: Duration::from_secs(10),
     changes: 300,
     held: Duration::from_secs(300),
     idle: Duration::from_secs(60),

@@ -86,6 +86,7 @@ pub(crate) struct Writers {
     pub(crate) notify: Vec<f64>,
     pub(crate) alone: Vec<f64>,
     pub(crate) alone_ours: Vec<f64>,
+    pub(crate) alone_constant: Vec<f64>,
     /// Seconds until the next change was seen.
     pub(crate) backlog: Vec<f64>,
 }
@@ -109,6 +110,8 @@ pub(crate) async fn measure(stage: &mut Stage, others: &Others, scale: &Scale, t
     table.add(Row::WritersOfNone, pairs.ratio(), pairs.in_words("a second", 0));
     let pairs = Pairs::of(&writers.alone_ours, &writers.alone);
     table.add(Row::OneWriter, pairs.ratio(), pairs.in_words("a second", 0));
+    let pairs = Pairs::of(&writers.alone_constant, &writers.alone);
+    table.add(Row::OneWriterConstant, pairs.ratio(), pairs.in_words("a second", 0));
     let remark = format!("the longest of {}; median {:.3} s", scale.pairs, median(writers.backlog.iter().copied()));
     table.add(Row::Backlog, extremes(writers.backlog.iter().copied()).1, remark);
     writers
@@ -122,12 +125,14 @@ enum Run {
     Ours,
     Notify,
     Alone,
+    AloneConstant,
     AloneOurs,
 }
 
 /// A round, every second time from its end: the programs are started or stopped but once in each, and what is compared
 /// with the narrowest target is measured side by side, since a machine may be half as quick a minute later.
-const RUNS: [Run; 6] = [Run::Alone, Run::Notify, Run::None, Run::Constant, Run::Ours, Run::AloneOurs];
+const RUNS: [Run; 7] =
+    [Run::AloneConstant, Run::Alone, Run::Notify, Run::None, Run::Constant, Run::Ours, Run::AloneOurs];
 
 impl Writers {
     async fn add(&mut self, run: Run, stage: &mut Stage, others: &Others, scale: &Scale) {
@@ -142,6 +147,7 @@ impl Writers {
             Run::Ours => self.add_ours(stage, scale).await,
             Run::Notify => self.notify.push(changes(&others.notify, WRITERS, scale.run).await),
             Run::Alone => self.alone.push(changes(&others.none, 1, scale.run).await),
+            Run::AloneConstant => self.alone_constant.push(changes(&others.constant, 1, scale.run).await),
             Run::AloneOurs => self.alone_ours.push(changes(&stage.system.database, 1, scale.run).await),
         }
     }

@@ -279,7 +279,8 @@ impl<'a> Member<'a> {
             KafkaError::MessageConsumption(Resolve | UnknownTopicOrPartition) => log::debug!("{error}"),
             _ => {
                 if let Some(others) = self.errors.pass(Instant::now()) {
-                    log::warn!("kafka: {error} ({others} others before it)");
+                    let hint = hint(&error);
+                    log::warn!("kafka: {error}{hint} ({others} others before it)");
                 }
             }
         }
@@ -320,6 +321,17 @@ impl<'a> Member<'a> {
         if timeout(LEAVE_TIMEOUT, closing).await.is_err() {
             log::debug!("the kafka client takes long to close");
         }
+    }
+}
+
+/// What an operator can do about an error.
+fn hint(error: &KafkaError) -> &'static str {
+    match error.rdkafka_error_code() {
+        // As the consumers of other clients do it by default.
+        Some(RDKafkaErrorCode::InconsistentGroupProtocol) => {
+            "; consumers in this group (KAFKA_GROUP) share its partitions in another way: it is joined once they have left"
+        }
+        _ => "",
     }
 }
 

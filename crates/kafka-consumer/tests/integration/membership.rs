@@ -5,6 +5,8 @@ use std::time::Duration;
 use deadpool_redis::redis::cmd;
 use harness::process::Signal;
 use harness::{Program, Proxy, Redis, eventually, holds};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{Consumer, StreamConsumer};
 
 use crate::setup::{Relay, SHARDS, SOON, STOP, Setup};
 
@@ -149,6 +151,39 @@ async fn a_redis_that_was_demoted_counts_as_absent() {
     replicate("no", "one").await;
     setup.heard(&mut relay).await;
     assert_eq!(consumer.log_lines("leaving the group").len(), 1);
+}
+
+#[tokio::test]
+async fn a_group_of_another_kind_of_consumers_is_named_in_one_line_and_joined_once_they_have_left() {
+    let setup = Setup::new().await;
+    // The default of most clients; ours is cooperative.
+    let older: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &setup.topic.broker)
+        .set("group.id", &setup.topic.name)
+        .set("partition.assignment.strategy", "range")
+        .set("session.timeout.ms", "6000")
+        .create()
+        .unwrap();
+    older.subscribe(&[&setup.topic.name]).unwrap();
+    let consumer = tokio::select! {
+        consumer = async {
+            eventually(SOON, "the older one has its partitions", async || {
+                let count = older.assignment().map_err(|error| error.to_string())?.count();
+                holds(count == SHARDS as usize, count)
+            })
+            .await;
+            let consumer = setup.start();
+            consumer.wait_log(SOON, "share its partitions in another way").await;
+            consumer
+        } => consumer,
+        message = older.recv() => panic!("nobody produces: {message:?}"),
+    };
+    older.unsubscribe();
+    drop(older);
+    consumer.wait_log(SOON, "are this consumer's").await;
+    let mut relay = Relay::new(&setup);
+    setup.heard(&mut relay).await;
+    assert_eq!(consumer.log_lines("share its partitions in another way").len(), 1);
 }
 
 async fn named(setup: &Setup, name: &str) -> (Program, Relay) {

@@ -111,8 +111,8 @@ fn pages(plan: &str) -> u64 {
     pages.map(|pages| pages.parse::<u64>().expect("it is a number")).sum()
 }
 
-/// `(actual rows=25 loops=1)` of the node that has most.
+/// `(actual rows=25 loops=1)` of the node that has most; `rows=25.00` since PostgreSQL 18.
 fn rows(plan: &str) -> u64 {
-    let counts = plan.split("(actual rows=").skip(1).map(|rest| rest.split(' ').next());
+    let counts = plan.split("(actual rows=").skip(1).map(|rest| rest.split([' ', '.']).next());
     counts.map(|rows| rows.and_then(|rows| rows.parse().ok()).expect("it is a number")).max().expect("it has a node")
 }

@@ -74,7 +74,10 @@ impl Wake {
         if !is_empty {
             self.refusals = 0;
         }
-        self.pause = if found.news >= FLOOD_ROWS && !found.more {
+        self.pause = if found.more {
+            // By half: in a flood that one read can hardly hold, most reads would be short ones if it began anew.
+            (self.pause / 2).max(self.poll_interval)
+        } else if found.news >= FLOOD_ROWS {
             (self.pause * 2).min(FLOOD_INTERVAL.max(self.poll_interval))
         } else {
             self.poll_interval
@@ -188,10 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn what_one_read_could_not_hold_is_read_soon() {
+    fn what_one_read_could_not_hold_is_read_sooner_and_sooner() {
         let mut wake = Wake::new(POLL);
-        wake.after_read(FLOOD, true);
-        assert_eq!(wake.after_read(Found { more: true, ..FLOOD }, true), Rest::Pause(POLL));
+        for _ in 0..2 {
+            wake.after_read(FLOOD, true);
+        }
+        let more = Found { more: true, ..FLOOD };
+        assert_eq!([(); 3].map(|()| wake.after_read(more, true)), [2, 1, 1].map(|times| Rest::Pause(POLL * times)));
     }
 
     #[test]

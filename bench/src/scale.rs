@@ -9,6 +9,8 @@ pub(crate) struct Scale {
     pub(crate) pairs: usize,
     /// One run under load; 64 new sessions need a second of it until each of them has planned everything once.
     pub(crate) run: Duration,
+    /// How long the broker has so much to do before it counts: it compiles what it does often, and a user's runs for days.
+    pub(crate) warm_up: Duration,
     /// Changes whose way to a new answer is timed.
     pub(crate) changes: usize,
     /// How long a snapshot is held open.
@@ -21,6 +23,7 @@ const FULL: Scale = Scale {
     is_quick: false,
     pairs: 9,
     run: Duration::from_secs(10),
+    warm_up: Duration::from_secs(30),
     changes: 300,
     held: Duration::from_secs(300),
     idle: Duration::from_secs(60),
@@ -30,6 +33,7 @@ const QUICK: Scale = Scale {
     is_quick: true,
     pairs: 3,
     run: Duration::from_secs(3),
+    warm_up: Duration::from_secs(3),
     changes: 60,
     held: Duration::from_secs(10),
     idle: Duration::from_secs(10),

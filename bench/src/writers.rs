@@ -93,6 +93,8 @@ pub(crate) struct Writers {
 
 pub(crate) async fn measure(stage: &mut Stage, others: &Others, scale: &Scale, table: &mut Table) -> Writers {
     let mut writers = Writers::default();
+    stage.up().await;
+    changes(&stage.system.database, WRITERS, scale.warm_up).await;
     for round in 0..scale.pairs {
         let mut runs = RUNS;
         if round % 2 == 1 {

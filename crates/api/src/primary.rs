@@ -113,13 +113,12 @@ impl Primary {
         }
         let asked = Moment::now();
         let mut looker = self.looker.lock().await;
-        let is_young = |opened: Moment| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE;
-        if looker.opened.is_some_and(is_young) {
-            // One look answers all who asked before it began, however long it took.
-            if looker.session.is_none() || looker.looked >= Some(asked) {
-                return Ok(());
-            }
-        } else {
+        let is_young = looker.opened.is_some_and(|opened| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE);
+        // One look answers all who asked before it began, however long it took.
+        if is_young && (looker.session.is_none() || looker.looked >= Some(asked)) {
+            return Ok(());
+        }
+        if !is_young {
             looker.session = None;
         }
         self.look(&mut looker).await

@@ -133,9 +133,7 @@ pub(crate) const FINGERPRINT: &str = include_str!("../sql/fingerprint.sql");
 
 impl Snapshot {
     fn from_lines(lines: &[Row]) -> Option<Self> {
-        let (of_the_outbox, of_the_server): (Vec<_>, Vec<_>) =
-            lines.iter().partition(|line| line.get::<_, Option<Ctid>>("ctid").is_some());
-        let server = of_the_server.first()?;
+        let server = lines.iter().find(|line| line.get::<_, Option<i32>>("pid").is_some())?;
         let generation: Option<String> = server.get("generation");
         let number: Option<i64> = server.get("number");
         Some(Self {
@@ -144,13 +142,14 @@ impl Snapshot {
             may_park: server.get("may_park"),
             heartbeat: generation.zip(number),
             fingerprint: server.get("fingerprint"),
-            rows: of_the_outbox.into_iter().map(OutboxRow::from_line).collect(),
+            rows: lines.iter().filter_map(OutboxRow::from_line).collect(),
         })
     }
 }
 
 impl OutboxRow {
-    fn from_line(line: &Row) -> Self {
-        Self { place: line.get("ctid"), transaction: line.get("xid"), codes: line.get("codes") }
+    fn from_line(line: &Row) -> Option<Self> {
+        let place = line.get::<_, Option<Ctid>>("ctid")?;
+        Some(Self { place, transaction: line.get("xid"), codes: line.get("codes") })
     }
 }

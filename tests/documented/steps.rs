@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::process::Signal;
-use harness::{Load, Process, eventually, holds, judge};
+use harness::{Load, Process, eventually, holds, oracle};
 use serde_json::Value;
 
 use crate::stack::{CONTAINERS, Stack};
@@ -157,7 +157,7 @@ impl<'a> Steps<'a> {
 
     /// Every answer is what the database holds.
     async fn agrees(&self) {
-        judge::agrees(LIMIT, &self.stack.database(), &self.stack.http()).await;
+        oracle::agrees(LIMIT, &self.stack.database(), &self.stack.http()).await;
     }
 
     pub(crate) async fn stop_and_start_of_the_api_cut_no_answer(&self) {

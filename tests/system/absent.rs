@@ -130,7 +130,7 @@ async fn a_broker_that_comes_late_finds_everything_waiting() {
     stays_up(&mut system).await;
     kafka.restart().await;
     system.whole_within(HEAL_LIMIT).await;
-    system.judge(HEAL_LIMIT).await;
+    system.agree(HEAL_LIMIT).await;
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn tables_that_are_there_are_adopted_and_left_untouched() {
 
     let names: Vec<_> = system.get_city("BGR").await.cities().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["Sofia", "Dobric"]);
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     for change in [
         "update city set population = 9 where name = 'Dobric'",
         "update city set countrycode = 'fra ' where name = 'Sofia'",
@@ -46,7 +46,7 @@ async fn tables_that_are_there_are_adopted_and_left_untouched() {
         "delete from country where code = 'FRA'; delete from city where name <> 'Dobric'",
     ] {
         system.database.execute(change).await;
-        system.judge(TRAVEL_LIMIT).await;
+        system.agree(TRAVEL_LIMIT).await;
     }
 }
 
@@ -60,7 +60,7 @@ async fn a_partitioned_table_is_adopted_with_its_partitions() {
                        insert into city values (1, 'Dobric', 'BGR', 1), (2, 'Paris', 'FRA', 2);";
     database.execute(&format!("{COUNTRY} {partitioned}")).await;
     let system = System::start_on(database, Settings::new()).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     for change in [
         "update city set population = 5 where name = 'Dobric'",
         "update city_bgr set population = 6",
@@ -70,7 +70,7 @@ async fn a_partitioned_table_is_adopted_with_its_partitions() {
         "create table city_deu partition of city for values in ('DEU'); insert into city_deu values (4, 'Bonn', 'DEU', 4)",
     ] {
         system.database.execute(change).await;
-        system.judge(MEND_LIMIT).await;
+        system.agree(MEND_LIMIT).await;
     }
 }
 
@@ -92,7 +92,7 @@ async fn is_refused(wrong: &str, what: &str, mend: &str) {
 
     system.database.execute(mend).await;
     system.whole_within(MEND_LIMIT).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     assert_eq!(system.worker.log_lines("ERROR").len(), 1, "{:#?}", system.worker.log());
 }
 
@@ -163,5 +163,5 @@ async fn a_publication_for_all_tables_is_refused_unless_a_setting_allows_it() {
     system.whole_within(MEND_LIMIT).await;
     // The user's own updates go on, which a published table without an identity would refuse.
     system.database.execute("update city set population = 1 where name = 'Dobric'").await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }

@@ -21,7 +21,7 @@ async fn drops(system: &System, code: &str, what: &str) {
 async fn goes_on(system: &System) {
     system.cached("BGR", TRAVEL_LIMIT).await;
     system.database.execute("update city set population = population + 1 where name = 'Dobric'").await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]

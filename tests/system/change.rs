@@ -28,10 +28,10 @@ async fn an_update_by_psql_reaches_the_http_answer() {
 /// Fills the cache with every answer, makes the change, and compares every answer with the tables.
 async fn travels(change: &str) {
     let system = System::start().await;
-    system.judge(TRAVEL_LIMIT).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     system.database.execute(change).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -140,5 +140,5 @@ async fn a_reader_that_read_before_a_change_never_stores_its_answer_after_it() {
         })
         .await;
     }
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }

@@ -89,9 +89,9 @@ async fn a_database_that_is_read_only_by_default_is_set_up_and_followed() {
     let name = &database.name;
     database.execute(&format!("alter database {name} set default_transaction_read_only = on")).await;
     let system = System::start_on(database, Settings::new()).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     system.database.execute("begin read write; update city set population = 1 where name = 'Dobric'; commit").await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     assert_eq!(system.cached("BGR", TRAVEL_LIMIT).await.population("Dobric"), Some(1));
 }
 

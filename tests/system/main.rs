@@ -53,7 +53,7 @@ mod unfit;
 
 use std::time::Duration;
 
-/// From a commit until the answer is right, and for the judge to compare all of them. Alone it takes milliseconds; the
+/// From a commit until the answer is right, and for the oracle to compare all of them. Alone it takes milliseconds; the
 /// tests run side by side, on machines with other things to do.
 const TRAVEL_LIMIT: Duration = Duration::from_secs(20);
 

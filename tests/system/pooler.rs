@@ -77,7 +77,7 @@ async fn is_refused(ignore: &'static str) {
     let target = format!("{}:{}", system.database.host, system.database.port);
     let _link = Proxy::listening_on(pooler.port, &target);
     system.whole_within(MEND_LIMIT).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn what_is_no_code_is_refused_and_lower_case_is_the_same_code() {
     }
     let (upper, lower) = (system.get_city("BGR").await, system.get_city("bGr").await);
     assert_eq!((lower.status, lower.cities()), (200, upper.cities()));
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn an_unknown_code_is_cached_until_it_becomes_known() {
         assert_eq!(system.get_city("ZZZ").await.status, 404);
     }
     system.database.execute("insert into country (code, name) values ('ZZZ', 'Nowhere')").await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     let answer = system.get_city("ZZZ").await;
     assert_eq!((answer.status, answer.cities().len()), (200, 0));
 }
@@ -131,5 +131,5 @@ async fn oversized_and_broken_requests_are_refused_and_the_server_lives() {
         }
         assert_eq!(system.http.get("/health").await.unwrap().status, 200);
     }
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }

@@ -32,7 +32,7 @@ async fn restarts_under_load(program: fn(&mut System) -> &mut Program) {
     writes.stop().await;
     reads.stop().await;
     system.whole().await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -81,11 +81,11 @@ async fn a_restart_of_the_worker_empties_the_cache_once_and_each_code_costs_one_
     system.worker.stop(STOP_LIMIT).await;
     system.worker.restart();
     let before = system.states().await.unwrap();
-    eventually(TRAVEL_LIMIT, "every shard is renewed", async || {
+    eventually(TRAVEL_LIMIT, "every shard is reset", async || {
         let states = system.states().await?;
-        let renewed =
+        let reset =
             |(old, new): (&Option<String>, &Option<String>)| old.as_ref().unwrap()[..16] != new.as_ref().unwrap()[..16];
-        holds(before.iter().zip(&states).all(renewed), &states)
+        holds(before.iter().zip(&states).all(reset), &states)
     })
     .await;
     system.whole().await;
@@ -175,7 +175,7 @@ async fn worker_and_consumer_that_stop_under_load_lose_nothing() {
     assert!(writes.done() - written > CODES.len());
     writes.stop().await;
     system.whole().await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     eventually(TRAVEL_LIMIT, "the outbox is empty", async || {
         let rows = system.database.number("select count(*) from cities_cache.outbox").await;
         holds(rows == 0, rows)
@@ -186,7 +186,7 @@ async fn worker_and_consumer_that_stop_under_load_lose_nothing() {
 #[tokio::test]
 async fn programs_that_are_killed_again_and_again_leave_every_answer_right() {
     let mut system = System::start().await;
-    // A killed api cuts its answers off; the writer and the judge are what counts here.
+    // A killed api cuts its answers off; the writer and the oracle are what counts here.
     let writes = Load::writes(&system.database).await;
     for round in 0..6 {
         sleep(RESTART_PAUSE).await;
@@ -198,5 +198,5 @@ async fn programs_that_are_killed_again_and_again_leave_every_answer_right() {
     }
     writes.stop().await;
     system.whole().await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }

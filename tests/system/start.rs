@@ -11,7 +11,7 @@ async fn the_first_start_loads_what_ships_with_the_project() {
     let system = System::start().await;
     assert_eq!(system.database.number("select count(*) from city").await, 34_003);
     assert_eq!(system.database.number("select count(*) from country").await, 252);
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_later_start_brings_nothing_back() {
         holds(status == 404, status)
     })
     .await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -47,13 +47,13 @@ async fn several_of_each_program_work_side_by_side() {
     // The partitions move, and everything goes on.
     system.whole().await;
     system.database.execute("update city set population = 1 where name = 'Dobric'").await;
-    system.judge(TRAVEL_LIMIT).await;
-    harness::judge::agrees(TRAVEL_LIMIT, &system.database, &second_http).await;
+    system.agree(TRAVEL_LIMIT).await;
+    harness::oracle::agrees(TRAVEL_LIMIT, &system.database, &second_http).await;
 
     // The leader goes, the other one takes over within 5 s and begins a new generation.
     system.worker.kill();
     system.whole_within(HEAL_LIMIT + Duration::from_secs(2)).await;
     system.database.execute("update city set population = 2 where name = 'Dobric'").await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     drop((standby, second_consumer, second_api));
 }

@@ -1,6 +1,6 @@
 //! Small tables of a user's own: a system stands on them at once, and every answer is soon compared.
 
-use harness::{Database, Settings, System, eventually, holds, judge};
+use harness::{Database, Settings, System, eventually, holds, oracle};
 
 use crate::{MEND_LIMIT, TRAVEL_LIMIT};
 
@@ -35,7 +35,7 @@ pub(crate) async fn travels(system: &System, change: &str) {
 /// Waits until every answer is right after a change.
 pub(crate) async fn is_right(system: &System, change: &str) {
     let what = format!("every answer is right after: {change}");
-    eventually(TRAVEL_LIMIT, &what, async || judge::compare_once(&system.database, &system.http).await).await;
+    eventually(TRAVEL_LIMIT, &what, async || oracle::compare_once(&system.database, &system.http).await).await;
 }
 
 /// Waits until another generation than `old` has begun, and every shard follows it.

@@ -42,7 +42,7 @@ async fn put_right(system: &System) {
     .await;
     system.ready_within(MEND_LIMIT).await;
     system.whole_within(WHOLE_LIMIT).await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_topic_that_grows_while_all_runs_is_refused_until_it_is_put_right() {
 #[tokio::test]
 async fn a_topic_that_is_deleted_while_all_runs_comes_back_and_loses_nothing() {
     let system = System::start().await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     system.topic.delete().await;
     system.database.execute("update city set population = 1 where name = 'Dobric'").await;
     eventually(WHOLE_LIMIT, "the change arrives all the same", async || {
@@ -90,7 +90,7 @@ async fn a_topic_that_is_deleted_while_all_runs_comes_back_and_loses_nothing() {
     })
     .await;
     system.whole().await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_worker_for_another_topic_on_the_same_database_is_refused() {
     let line = other.wait_log(MEND_LIMIT, &system.topic.name).await;
     assert!(line.contains("ERROR"), "{line}");
     system.database.execute("update city set population = 1 where name = 'Dobric'").await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     assert_eq!(other.log_lines("ERROR").len(), 1);
     other.stop(TRAVEL_LIMIT).await;
 }

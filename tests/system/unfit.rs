@@ -27,7 +27,7 @@ async fn a_standby_is_refused_until_it_is_promoted() {
     primary.kill();
     second.database.execute("select pg_promote()").await;
     second.whole_within(MEND_LIMIT).await;
-    second.judge(TRAVEL_LIMIT).await;
+    second.agree(TRAVEL_LIMIT).await;
     assert_eq!(second.get_city("BGR").await.population("Dobric"), Some(1));
     assert_eq!(second.worker.log_lines("is a standby").len(), 1, "{:#?}", second.worker.log());
     drop(first);
@@ -38,17 +38,17 @@ async fn a_killed_postgres_comes_back_and_the_cache_is_emptied() {
     let mut postgres = Postgres::start(&[]).await;
     let system = System::launch(postgres.existing("tutorial"), Settings::new()).await;
     system.whole().await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
     let before = system.states().await.unwrap();
     postgres.kill();
     postgres.restart().await;
     system.whole_within(HEAL_LIMIT * 2).await;
-    eventually(HEAL_LIMIT, "every shard is renewed", async || {
+    eventually(HEAL_LIMIT, "every shard is reset", async || {
         let states = system.states().await?;
-        let renewed =
+        let reset =
             before.iter().zip(&states).all(|(old, new)| old.as_ref().unwrap()[..16] != new.as_ref().unwrap()[..16]);
-        holds(renewed, &states)
+        holds(reset, &states)
     })
     .await;
-    system.judge(TRAVEL_LIMIT).await;
+    system.agree(TRAVEL_LIMIT).await;
 }

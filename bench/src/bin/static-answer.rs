@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue};
 use actix_web::web::{Bytes, ServiceConfig, get};
-use api::server::serve;
+use api::http::server::serve;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 

@@ -1,15 +1,13 @@
 //! What a city is: the query, the shape of the answer, what a valid code is. No other file of the api knows.
 
+pub(crate) mod country_code;
+
 use actix_web::web::Bytes;
 use serde::Serialize;
 use tokio_postgres::{Error, Row};
 
 /// The statement; its parameter is the code, and it always has one row.
-pub(crate) const SQL: &str = include_str!("sql/cities.sql");
-
-/// A country code, normalised: three letters from A to Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Code([u8; 3]);
+pub(crate) const SQL: &str = include_str!("../sql/read_cities.sql");
 
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +20,6 @@ pub(crate) enum Source {
 struct City<'a> {
     name: Option<&'a str>,
     population: Option<i64>,
-}
-
-impl Code {
-    /// Reads a code as a client spells it, in either case.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut letters: [u8; 3] = text.as_bytes().try_into().ok()?;
-        letters.make_ascii_uppercase();
-        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("letters from A to Z are UTF-8")
-    }
 }
 
 /// The answer's data as JSON; `None` where neither table has the code.
@@ -62,21 +47,7 @@ pub(crate) fn body(source: Source, data: Option<&[u8]>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Source, body};
-
-    #[test]
-    fn lower_case_is_the_same_code() {
-        assert_eq!(Code::parse("bGr").unwrap().as_str(), "BGR");
-        assert_eq!(Code::parse("bgr"), Code::parse("BGR"));
-    }
-
-    #[test]
-    fn anything_but_three_ascii_letters_is_no_code() {
-        for text in ["", "B", "BG", "BGRR", "B1R", "123", "\0\0\0", "..", "...", "B R", "бгр", "ß", "ＢＧＲ", "€", "ıı"]
-        {
-            assert_eq!(Code::parse(text), None, "{text}");
-        }
-    }
+    use super::{Source, body};
 
     #[test]
     fn only_the_source_tells_an_answer_of_the_cache_from_one_of_the_database() {

@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Api;
-use crate::cache::Seen;
-use crate::cities::{self, Code, Source};
-use crate::database::Begun;
-use crate::read::Answer;
-use crate::unreadable::Unreadable;
+use crate::answer::Answer;
+use crate::cities::{self, Source, country_code::CountryCode};
+use crate::postgres::database::Begun;
+use crate::postgres::database_error::DatabaseError;
+use crate::redis::cache::Lookup;
 
 /// How long the value of another holder of the lease is waited for: many times what a read takes, and little enough
 /// for a client where the holder was killed.
@@ -37,10 +37,10 @@ enum Way {
 /// Reads `code`; `seen` is what its place held (`None`: Redis is away).
 pub(crate) async fn read(
     api: Arc<Api>,
-    code: Code,
-    seen: Option<Seen>,
+    code: CountryCode,
+    seen: Option<Lookup>,
     begun: Arc<Begun>,
-) -> Result<Answer, Unreadable> {
+) -> Result<Answer, DatabaseError> {
     let way = match seen {
         Some(seen) => take_lease(&api, code, seen).await,
         None => Way::Without,
@@ -63,7 +63,7 @@ pub(crate) async fn read(
 }
 
 /// Swaps what was seen for a lease, or waits for whoever has one.
-async fn take_lease(api: &Api, code: Code, mut seen: Seen) -> Way {
+async fn take_lease(api: &Api, code: CountryCode, mut seen: Lookup) -> Way {
     let deadline = Instant::now() + HOLDER_WAIT_MAX;
     loop {
         if let Some(body) = seen.living_body() {
@@ -71,8 +71,8 @@ async fn take_lease(api: &Api, code: Code, mut seen: Seen) -> Way {
         }
         // What nobody vouches for, or another generation does, couldn't be filled in the end.
         let Some(state) = seen.state else { return Way::Without };
-        let renewed = api.shards.epoch_since(api.cache.shard_of(code), state.epoch);
-        if !api.primary.is_newest_since(renewed, state.generation).await.unwrap_or(false) {
+        let reset = api.shards.epoch_since(api.cache.shard_of(code), state.epoch);
+        if !api.primary.is_newest_since(reset, state.generation).await.unwrap_or(false) {
             return Way::Without;
         }
         if !seen.is_leased() {
@@ -97,18 +97,18 @@ async fn take_lease(api: &Api, code: Code, mut seen: Seen) -> Way {
 }
 
 /// Puts the answer in place of the lease; where that is gone, something has changed since it was taken.
-async fn fill(api: &Api, code: Code, lease: &Lease, data: Option<&[u8]>) {
+async fn fill(api: &Api, code: CountryCode, lease: &Lease, data: Option<&[u8]>) {
     let entity_tag = format!("{:016x}", xxh3_64(data.unwrap_or_default()));
     let value = lease.value(&entity_tag, &cities::body(Source::Cache, data));
     match api.cache.fill(code, lease, &value, with_jitter(api.time_to_live)).await {
-        Ok(true) => api.filling.works(),
+        Ok(true) => api.filling.has_ended("Redis stores answers again"),
         Ok(false) => log::debug!("`{}` changed while it was read, so it isn't filled", code.as_str()),
         Err(error) => not_filled(api, &error),
     }
 }
 
 /// Lets the next reader try; where that fails, the lease dies of its own time to live.
-async fn free(api: &Api, code: Code, lease: &Lease) {
+async fn free(api: &Api, code: CountryCode, lease: &Lease) {
     if let Err(error) = api.cache.free(code, lease).await {
         log::debug!("the lease of `{}` can't be freed: {error}", code.as_str());
     }
@@ -119,7 +119,7 @@ fn not_filled(api: &Api, error: &RedisError) {
     if error.is_io_error() || error.is_timeout() {
         log::debug!("Redis did not answer: {error}");
     } else {
-        api.filling.fails(Level::Warn, &format!("Redis refuses to store answers: {error}"));
+        api.filling.holds(Level::Warn, format!("Redis refuses to store answers: {error}"));
     }
 }
 

@@ -18,7 +18,7 @@ use object_store::{Attribute, BackoffConfig, ClientOptions, Error, GetOptions, G
 use secrecy::ExposeSecret;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::episode::Episode;
+use common::log_once::LogOnce;
 
 /// Until an image's first byte: whoever waits for a picture may wait as long as for cities.
 const FIRST_BYTE_LIMIT: Duration = Duration::from_secs(2);
@@ -43,13 +43,13 @@ const REGION: &str = "us-east-1";
 
 /// The store.
 pub(crate) struct Images {
-    place: Place,
+    backend: Backend,
     /// For the log.
     address: String,
-    trouble: Episode,
+    trouble: LogOnce,
 }
 
-enum Place {
+enum Backend {
     Store(Result<Arc<dyn ObjectStore>, String>),
     /// Opened anew each time, since the folder may be missing at first.
     Folder(String),
@@ -88,8 +88,8 @@ pub(crate) fn parse_name(name: &str) -> Option<Path> {
 
 impl Images {
     pub(crate) fn new(settings: &settings::Images) -> Self {
-        let (place, address) = match settings {
-            settings::Images::Folder(folder) => (Place::Folder(folder.clone()), format!("folder {folder}")),
+        let (backend, address) = match settings {
+            settings::Images::Folder(folder) => (Backend::Folder(folder.clone()), format!("folder {folder}")),
             settings::Images::Store { endpoint, access_key, secret_key, bucket } => {
                 let store = AmazonS3Builder::new()
                     .with_endpoint(endpoint)
@@ -102,10 +102,10 @@ impl Images {
                     .with_client_options(client(endpoint))
                     .build();
                 let store = store.map(|store| Arc::new(store) as _).map_err(|error| describe(&error));
-                (Place::Store(store), format!("bucket {bucket} at {endpoint}"))
+                (Backend::Store(store), format!("bucket {bucket} at {endpoint}"))
             }
         };
-        Self { place, address, trouble: Episode::new("the image store is reached") }
+        Self { backend, address, trouble: LogOnce::for_requests() }
     }
 
     /// What is known about an image, without its bytes.
@@ -140,9 +140,9 @@ impl Images {
                 first.transpose().map(drop).map_err(|error| describe(&error))
             };
             match timeout(FIRST_BYTE_LIMIT, ask).await.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
-                Ok(()) => self.trouble.works(),
+                Ok(()) => self.trouble.has_ended("the image store is reached"),
                 Err(why) => {
-                    self.trouble.fails(Level::Warn, &format!("images can't be read: {why} ({})", self.address));
+                    self.trouble.holds(Level::Warn, format!("images can't be read: {why} ({})", self.address));
                 }
             }
         }
@@ -159,9 +159,9 @@ impl Images {
     }
 
     fn store(&self) -> Result<Arc<dyn ObjectStore>, String> {
-        match &self.place {
-            Place::Store(store) => store.clone(),
-            Place::Folder(folder) => match LocalFileSystem::new_with_prefix(folder) {
+        match &self.backend {
+            Backend::Store(store) => store.clone(),
+            Backend::Folder(folder) => match LocalFileSystem::new_with_prefix(folder) {
                 Ok(folder) => Ok(Arc::new(folder)),
                 Err(_) => Err("there is no such folder".to_owned()),
             },

@@ -2,33 +2,23 @@
 //!
 //! In the order of a request: server and routes, the decision, the cache, and on a miss one flight to PostgreSQL.
 
-mod files;
-pub mod server;
+pub mod http; // Server, routes, problem documents.
 
-mod problem;
-mod routes;
+mod read; // The whole decision about one request.
 
-mod read;
+mod single_flight; // Those who want the same code share one read.
 
-mod cache;
-mod cities;
+mod fill; // Lease, primary, store.
 
-mod flight;
+mod answer; // What goes out.
+mod cities; // What a city is: query, shape, valid codes.
+mod images; // Pictures from a store or a folder.
 
-mod fill;
+mod postgres; // Statements, sessions, which server is the primary.
+mod redis; // The cache, and the shards' states.
 
-mod database;
-mod session;
-mod unreadable;
-
-mod images;
-
-mod primary;
-mod readiness;
-mod shards;
-
-mod clock;
-mod episode;
+mod clock; // The api's own clock.
+mod readiness; // What an operator sees.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,17 +29,17 @@ use common::settings::Settings;
 use common::shutdown::Shutdown;
 use tokio::runtime::Handle;
 
-use crate::cache::Cache;
+use crate::answer::Answer;
 use crate::clock::Moment;
-use crate::database::{Database, Question};
-use crate::episode::Episode;
-use crate::flight::Flights;
 use crate::images::Images;
-use crate::primary::Primary;
-use crate::read::Answer;
-use crate::session::Sessions;
-use crate::shards::Shards;
-use crate::unreadable::Unreadable;
+use crate::postgres::database::{Database, Question};
+use crate::postgres::database_error::DatabaseError;
+use crate::postgres::heartbeat_watch::HeartbeatWatch;
+use crate::postgres::sessions::Sessions;
+use crate::redis::cache::Cache;
+use crate::redis::shard_states::Shards;
+use crate::single_flight::Flights;
+use common::log_once::LogOnce;
 
 /// Looks at the heartbeat row within the bound: what a proof needs (DESIGN 4.8).
 const LOOKS_PER_BOUND: u32 = 4;
@@ -64,17 +54,17 @@ const STATEMENTS_PER_LEASE: u32 = 2;
 pub(crate) struct Api {
     started: Moment,
     bound: Duration,
-    flights: Arc<Flights<Result<Answer, Unreadable>>>,
+    flights: Arc<Flights<Result<Answer, DatabaseError>>>,
 
     cache: Arc<Cache>,
     shards: Arc<Shards>,
     lease_life: Duration,
     time_to_live: Duration,
-    filling: Episode,
+    filling: LogOnce,
 
     question: Question,
     database: Database,
-    primary: Arc<Primary>,
+    primary: Arc<HeartbeatWatch>,
 
     images: Arc<Images>,
 }
@@ -84,7 +74,7 @@ impl Api {
         let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
         let cache = Arc::new(Cache::new(&settings.redis, keys));
         let sessions = Sessions::new(&settings.postgres);
-        let primary = Arc::new(Primary::new(sessions.clone(), settings.cache.bound));
+        let primary = Arc::new(HeartbeatWatch::new(sessions.clone(), settings.cache.bound));
         Self {
             started: Moment::now(),
             bound: settings.cache.bound,
@@ -93,7 +83,7 @@ impl Api {
             cache,
             lease_life: settings.postgres.statement_timeout * STATEMENTS_PER_LEASE,
             time_to_live: settings.cache.time_to_live,
-            filling: Episode::new("Redis stores answers again"),
+            filling: LogOnce::for_requests(),
             question: Question::new(cities::SQL),
             database: Database::new(sessions, settings.postgres.pool_size, Arc::clone(&primary)),
             primary,
@@ -116,6 +106,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
         async move { api.database.watch(&api.question, shutdown).await }
     });
     let (keys, redis) = (Keys::new(&settings.redis.key_prefix, settings.kafka.shards), settings.redis.clone());
-    let routes = move |config: &mut ServiceConfig| routes::configure(config, &api, Cache::new(&redis, keys.clone()));
-    server::serve(&settings, routes, shutdown).await;
+    let routes =
+        move |config: &mut ServiceConfig| http::routes::configure(config, &api, Cache::new(&redis, keys.clone()));
+    http::server::serve(&settings, routes, shutdown).await;
 }

@@ -2,27 +2,19 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
-
 use crate::Api;
-use crate::cache::{Cache, Seen};
-use crate::cities::Code;
+use crate::answer::Answer;
+use crate::cities::country_code::CountryCode;
 use crate::fill;
-use crate::problem::Problem;
-
-/// An answer about a code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// The finished HTTP body; empty: neither table has the code.
-    pub(crate) body: Bytes,
-}
+use crate::http::problem::Problem;
+use crate::redis::cache::{Cache, Lookup};
 
 /// Answers for `code`; `cache` is the connection of the thread that serves the request.
-pub(crate) async fn read(api: &Arc<Api>, cache: &Cache, code: Code) -> Result<Answer, Problem> {
+pub(crate) async fn read(api: &Arc<Api>, cache: &Cache, code: CountryCode) -> Result<Answer, Problem> {
     // Where Redis can't be asked, nothing is known about the code's place, and nothing is filled.
     let seen = if api.shards.are_away() { None } else { cache.look(code).await.ok() };
     // A value is as good as the epoch that it was filled in: whatever may have been missed gives its shard a new one.
-    if let Some(body) = seen.as_ref().and_then(Seen::living_body) {
+    if let Some(body) = seen.as_ref().and_then(Lookup::living_body) {
         return Ok(Answer { body });
     }
     let work = |begun| fill::read(Arc::clone(api), code, seen, begun);

@@ -5,8 +5,8 @@ use common::shard::Shard;
 use serde::Serialize;
 
 use crate::Api;
-use crate::primary::{Newest, OUTBOX_COUNTED_MAX};
-use crate::unreadable::Unreadable;
+use crate::postgres::database_error::DatabaseError;
+use crate::postgres::heartbeat_watch::{Newest, OUTBOX_COUNTED_MAX};
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -77,8 +77,8 @@ fn database_fails(api: &Api, newest: &Newest) -> Vec<String> {
     let mut fails = Vec::new();
     match &newest.failure {
         None => {}
-        Some(Unreadable::Standby) => fails.push("PostgreSQL is a standby, not the primary".to_owned()),
-        Some(Unreadable::Refused(_) | Unreadable::NoTable(_)) => {
+        Some(DatabaseError::Standby) => fails.push("PostgreSQL is a standby, not the primary".to_owned()),
+        Some(DatabaseError::Refused(_) | DatabaseError::NoTable(_)) => {
             fails.push("PostgreSQL refuses the api; its log says why".to_owned());
         }
         Some(_) => fails.push("PostgreSQL can't be reached".to_owned()),

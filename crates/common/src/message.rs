@@ -11,7 +11,7 @@ pub struct Message {
     /// What it asks for.
     pub action: Action,
     /// Its place in the relay's run; none for a message made by hand.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
 }
 
 /// What a message asks for.
@@ -28,7 +28,7 @@ pub enum Action {
 
 /// Where a relay's message stands: the relay's generation, and its gapless number in this partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Name of one unbroken run of the relay.
     pub generation: Name,
     /// From 1 in each generation and partition, by one for each attempt to publish.
@@ -52,7 +52,7 @@ pub enum Undecodable {
     Missing(&'static str),
     /// `generation` without `sequence`, the other way round, or a generation that isn't one.
     #[error("`generation` and `sequence` don't belong together")]
-    Place,
+    Position,
     /// Longer than [`CODE_BYTES_MAX`].
     #[error("the code is longer than {CODE_BYTES_MAX} bytes")]
     CodeTooLong,
@@ -88,8 +88,8 @@ impl Message {
             action: action.into(),
             code,
             number,
-            generation: self.place.map(|place| place.generation.to_string()),
-            sequence: self.place.map(|place| place.sequence),
+            generation: self.position.map(|position| position.generation.to_string()),
+            sequence: self.position.map(|position| position.sequence),
         };
         serde_json::to_vec(&wire).expect("text and numbers always serialise")
     }
@@ -112,20 +112,20 @@ impl Message {
             HEARTBEAT => Action::Heartbeat(wire.number.ok_or(Undecodable::Missing("number"))?),
             _ => return Err(Undecodable::UnknownAction),
         };
-        let place = match (wire.generation, wire.sequence) {
+        let position = match (wire.generation, wire.sequence) {
             (None, None) => None,
             (Some(generation), Some(sequence)) => {
-                Some(Place { generation: Name::parse(&generation).ok_or(Undecodable::Place)?, sequence })
+                Some(Position { generation: Name::parse(&generation).ok_or(Undecodable::Position)?, sequence })
             }
-            _ => return Err(Undecodable::Place),
+            _ => return Err(Undecodable::Position),
         };
-        Ok(Self { action, place })
+        Ok(Self { action, position })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Message, Place, Undecodable};
+    use super::{Action, Message, Position, Undecodable};
     use crate::random::Name;
 
     fn decode(json: &str) -> Result<Message, Undecodable> {
@@ -135,21 +135,21 @@ mod tests {
     #[test]
     fn the_documented_message_needs_no_other_field() {
         let message = decode(r#"{"action":"invalidate_cache","code":"BGR"}"#).unwrap();
-        assert_eq!(message, Message { action: Action::Invalidate("BGR".into()), place: None });
+        assert_eq!(message, Message { action: Action::Invalidate("BGR".into()), position: None });
     }
 
     #[test]
     fn a_relays_message_reads_back_as_it_was_written() {
-        let place = Some(Place { generation: Name::random(), sequence: 3 });
+        let position = Some(Position { generation: Name::random(), sequence: 3 });
         for action in [Action::Invalidate("BGR".into()), Action::InvalidateAll, Action::Heartbeat(7)] {
-            let message = Message { action, place };
+            let message = Message { action, position };
             assert_eq!(Message::decode(Some(&message.encode())).unwrap(), message);
         }
     }
 
     #[test]
     fn the_documented_form_is_what_is_written() {
-        let message = Message { action: Action::Invalidate("BGR".into()), place: None };
+        let message = Message { action: Action::Invalidate("BGR".into()), position: None };
         assert_eq!(message.encode(), br#"{"action":"invalidate_cache","code":"BGR"}"#);
     }
 

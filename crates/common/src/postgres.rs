@@ -57,7 +57,7 @@ pub fn config(settings: &Postgres, program: &str, statement_timeout: Duration, l
 
 /// Why a fresh connection is none that we can stand on.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum UnfitSession {
     /// The session isn't what was asked for.
     #[error(
         "the session settings were not taken over, so a connection pooler stands in between; connect to PostgreSQL itself"
@@ -72,14 +72,14 @@ pub enum Unfit {
 ///
 /// # Errors
 /// If it isn't, or can't be asked.
-pub async fn verify(client: &Client) -> Result<(), Unfit> {
+pub async fn verify(client: &Client) -> Result<(), UnfitSession> {
     let row = client
         .query_one(
             "select current_setting('search_path') = 'pg_catalog' and current_setting('row_security') = 'off'",
             &[],
         )
         .await?;
-    if row.get(0) { Ok(()) } else { Err(Unfit::Pooler) }
+    if row.get(0) { Ok(()) } else { Err(UnfitSession::Pooler) }
 }
 
 /// An error of PostgreSQL or of the connection to it as one line: message, hint and cause, no statement, no values.
@@ -87,7 +87,7 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         // PgBouncer refuses start-up parameters that it can't keep for each client.
         if db.message().contains("unsupported startup parameter") {
-            return Unfit::Pooler.to_string();
+            return UnfitSession::Pooler.to_string();
         }
         return format!("PostgreSQL says: {} (SQLSTATE {})", one_line(db.message()), db.code().code());
     }

@@ -8,7 +8,7 @@ use common::protocol::apply::Change;
 use common::random::Name;
 use common::shard::Shard;
 
-use crate::state::{Before, Cause, Effect, Renewal, step};
+use crate::rules::{Before, Cause, Effect, Reset, step};
 
 /// One message as it was received.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) deletions: BTreeMap<Shard, Deletions>,
     /// The last ALL made by hand, which every other shard has to follow.
     pub(crate) everywhere: Option<Change>,
-    /// Where the shard was renewed, and why.
-    pub(crate) renewals: Vec<(i64, Renewal)>,
+    /// Where the shard was reset, and why.
+    pub(crate) resets: Vec<(i64, Reset)>,
 }
 
 /// What is deleted in one shard.
@@ -49,7 +49,7 @@ pub(crate) fn outcome(
     records: &[Record],
     mut fresh: impl FnMut() -> Name,
 ) -> Outcome {
-    let mut outcome = Outcome { after: before, deletions: BTreeMap::new(), everywhere: None, renewals: Vec::new() };
+    let mut outcome = Outcome { after: before, deletions: BTreeMap::new(), everywhere: None, resets: Vec::new() };
     for Record { offset, message } in records {
         let step = step(outcome.after, *offset, message.as_ref(), fresh());
         outcome.after = step.after;
@@ -70,8 +70,8 @@ impl Outcome {
             }
             Effect::Empty(cause) => {
                 self.deletions.entry(shard).or_default().changes.push(change(None, cause));
-                if let Cause::Renewal(renewal) = cause {
-                    self.renewals.push((offset, renewal));
+                if let Cause::Reset(reset) = cause {
+                    self.resets.push((offset, reset));
                 }
             }
             Effect::EmptyEverywhere(cause) => {
@@ -85,12 +85,12 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use common::keys::Keys;
-    use common::message::{Action, Message, Place};
+    use common::message::{Action, Message, Position};
     use common::protocol::state::State;
     use common::random::Name;
 
     use super::{Outcome, Record, outcome};
-    use crate::state::Before;
+    use crate::rules::Before;
 
     fn keys() -> Keys {
         Keys::new("test", 8)
@@ -107,16 +107,16 @@ mod tests {
 
     /// The actions as consecutive messages of the state's relay.
     fn relay(state: &State, actions: Vec<Action>) -> Vec<Record> {
-        let place = |sequence| Some(Place { generation: state.generation, sequence });
+        let position = |sequence| Some(Position { generation: state.generation, sequence });
         let record = |(offset, action)| {
-            let message = Some(Message { action, place: place(offset as u64 + 1) });
+            let message = Some(Message { action, position: position(offset as u64 + 1) });
             Record { offset, message }
         };
         (0..).zip(actions).map(record).collect()
     }
 
     fn by_hand(action: Action) -> Record {
-        Record { offset: 0, message: Some(Message { action, place: None }) }
+        Record { offset: 0, message: Some(Message { action, position: None }) }
     }
 
     fn take(before: Before, records: &[Record]) -> Outcome {
@@ -159,7 +159,7 @@ mod tests {
         let mut records = relay(&state, vec![code("BGR"), code("BGR"), code("BGR")]);
         records.remove(1);
         let outcome = take(Before::Applied(state), &records);
-        assert_eq!(outcome.renewals.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [2]);
+        assert_eq!(outcome.resets.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [2]);
         let own = &outcome.deletions[&keys().shard_of("BGR")];
         assert_eq!(own.changes[1].cause, "sequence 3 follows 1");
         assert_eq!(own.changes[1].code, None);

@@ -12,12 +12,12 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::client;
-use crate::dead_letter::DeadLetters;
-use crate::member::{Ended, Member, Shared};
-use crate::renewals::Renewals;
-use crate::store::Store;
-use crate::topic::Topic;
+use crate::kafka::client;
+use crate::kafka::dead_letter::DeadLetters;
+use crate::kafka::membership::{Member, MemberEnd, Shared};
+use crate::kafka::topic_watch::TopicWatch;
+use crate::redis::writer::RedisWriter;
+use crate::reset_log::ResetLog;
 
 /// Before what failed for good is made anew.
 const ANEW_PAUSE: Duration = Duration::from_secs(1);
@@ -26,15 +26,15 @@ const ANEW_PAUSE: Duration = Duration::from_secs(1);
 /// decoded is parked.
 pub async fn run(settings: Settings, shutdown: Shutdown) {
     let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
-    let topic = made("the topic's client", || Topic::new(&settings.kafka)).await;
-    let store = made("the redis pool", || Store::new(&settings.redis, keys.clone())).await;
+    let topic = made("the topic's client", || TopicWatch::new(&settings.kafka)).await;
+    let redis = made("the redis pool", || RedisWriter::new(&settings.redis, keys.clone())).await;
     let (usable, is_usable) = watch::channel(false);
     let mut shared = Shared {
         topic: settings.kafka.topic.clone(),
         backlog_limit: settings.kafka.backlog_limit,
-        store: Arc::new(store),
+        redis: Arc::new(redis),
         dead_letters: DeadLetters::new(&settings.kafka),
-        renewals: Renewals::new(),
+        resets: ResetLog::new(),
         usable: is_usable,
         shutdown,
     };
@@ -53,13 +53,13 @@ async fn consume(settings: &Settings, shared: &mut Shared) {
         let create = || client::create(&settings.kafka, &instance);
         let (client, rebalances) = made("the kafka client", create).await;
         match Member::new(client, rebalances, shared).run().await {
-            Ended::Shutdown => return,
-            Ended::Silent => log::info!("nothing has come since kafka was lost: going on with a new client"),
-            Ended::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId)) => {
+            MemberEnd::Shutdown => return,
+            MemberEnd::Silent => log::info!("nothing has come since kafka was lost: going on with a new client"),
+            MemberEnd::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId)) => {
                 log::warn!("another consumer has the name {instance} (KAFKA_GROUP_INSTANCE_ID): going on with another");
                 instance = random_name();
             }
-            Ended::Failed(error) => {
+            MemberEnd::Failed(error) => {
                 log::error!("the kafka client failed ({error}): making a new one");
                 sleep(ANEW_PAUSE).await;
             }

@@ -3,24 +3,15 @@
 //! Deleting is idempotent and every application is a swap against the state as it was seen, so that it harms nobody
 //! when a message is applied twice, or by two consumers at once.
 
-// Kafka.
-mod client;
-mod consumer;
-mod member;
-mod topic;
+mod consumer; // One member of the group after the other.
 
-// What a message does.
-mod batch;
-mod dead_letter;
-mod state;
+mod kafka; // The client, its membership, its partitions.
 
-// Redis.
-mod apply;
-mod elsewhere;
-mod partitions;
-mod store;
+mod batch; // What messages come to when they are taken together.
+mod rules; // What one message does to a shard: the rules, without any I/O.
 
-mod log_limit;
-mod renewals;
+mod redis; // Where it is written.
+
+mod reset_log; // Resets in the log.
 
 pub use consumer::run;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::postgres::{Unfit, describe};
+use common::postgres::{UnfitSession, describe};
 use tokio_postgres::error::SqlState;
 
 /// Between two tries where somebody has to change something: a standby that is to be promoted, a dump that is being
@@ -11,13 +11,13 @@ pub(crate) const REFUSED_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Why a term ended, or could not begin.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ended {
+pub(crate) enum TermEnd {
     /// Somebody has to put something right; asked again every few seconds.
     #[error("{0}")]
     Refused(String),
     /// The connection is lost, or a statement failed on it: a new one.
     #[error(transparent)]
-    Lost(#[from] Lost),
+    ConnectionLost(#[from] ConnectionLost),
     /// Kafka acknowledged nothing for so long that another worker may do better.
     #[error("nothing could be published for {} s, so another worker may lead", .0.as_secs())]
     NothingPublished(Duration),
@@ -25,7 +25,7 @@ pub(crate) enum Ended {
 
 /// Why a connection to PostgreSQL is of no more use.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Lost {
+pub(crate) enum ConnectionLost {
     /// PostgreSQL, or the way to it, says why.
     #[error("{}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),
@@ -37,7 +37,7 @@ pub(crate) enum Lost {
     Timeout(Duration),
 }
 
-impl Lost {
+impl ConnectionLost {
     /// What PostgreSQL said, where it was a statement that failed.
     pub(crate) fn sql_state(&self) -> Option<&SqlState> {
         match self {
@@ -60,11 +60,11 @@ pub(crate) fn is_passing(code: &SqlState) -> bool {
     [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::QUERY_CANCELED].contains(code)
 }
 
-impl From<Unfit> for Ended {
-    fn from(unfit: Unfit) -> Self {
+impl From<UnfitSession> for TermEnd {
+    fn from(unfit: UnfitSession) -> Self {
         match unfit {
-            Unfit::Postgres(error) => Self::Lost(Lost::Postgres(error)),
-            Unfit::Pooler => Self::Refused(unfit.to_string()),
+            UnfitSession::Postgres(error) => Self::ConnectionLost(ConnectionLost::Postgres(error)),
+            UnfitSession::Pooler => Self::Refused(unfit.to_string()),
         }
     }
 }
@@ -73,11 +73,11 @@ impl From<Unfit> for Ended {
 mod tests {
     use std::time::Duration;
 
-    use super::Lost;
+    use super::ConnectionLost;
 
     #[test]
     fn a_connection_that_ended_or_took_too_long_does_not_last() {
-        assert!(!Lost::Closed("the database system is shutting down".to_owned()).is_lasting());
-        assert!(!Lost::Timeout(Duration::from_secs(3)).is_lasting());
+        assert!(!ConnectionLost::Closed("the database system is shutting down".to_owned()).is_lasting());
+        assert!(!ConnectionLost::Timeout(Duration::from_secs(3)).is_lasting());
     }
 }

@@ -1,20 +1,21 @@
 //! One leader at a time: the lock, the reads and the notifications are on one connection, and are lost together.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use log::Level;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
-use crate::condition::Condition;
-use crate::error::{Ended, Lost, REFUSED_INTERVAL};
-use crate::migrate::migrate;
-use crate::outbox::Outbox;
-use crate::session::Session;
-use crate::term::Term;
+use crate::error::{ConnectionLost, REFUSED_INTERVAL, TermEnd};
+use crate::postgres::migrate::migrate;
+use crate::postgres::session::Session;
+use crate::relay::outbox::Outbox;
+use crate::relay::term::Term;
+use crate::relay::{GenerationEnd, Relay};
+use common::log_once::LogOnce;
 
 /// Advisory lock (bigint form) of the leader.
 const LEADER_LOCK: i64 = 7_231_002;
@@ -26,14 +27,17 @@ const STANDBY_INTERVAL: Duration = Duration::from_millis(500);
 /// whoever stands by is first.
 const LOST_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A generation begins at most this often: each one costs a refill of the cache.
+const GENERATION_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Leads, or stands by, until `shutdown`.
 pub(crate) async fn lead(
     settings: &Settings,
-    kafka_away: &Arc<Condition>,
+    kafka_away: &Arc<LogOnce>,
     topic_is_fit: watch::Receiver<bool>,
     shutdown: &Shutdown,
 ) {
-    let (said, incomplete) = (Condition::default(), Condition::default());
+    let (said, incomplete) = (LogOnce::default(), LogOnce::default());
     while !shutdown.is_cancelled() {
         let term = async {
             let outbox = tokio::select! {
@@ -42,7 +46,7 @@ pub(crate) async fn lead(
             };
             let topic_is_fit = topic_is_fit.clone();
             let (said, incomplete) = (&said, &incomplete);
-            Term { settings, outbox, kafka_away, topic_is_fit, shutdown, said, incomplete }.run().await
+            relay(&Term { settings, outbox, kafka_away, topic_is_fit, shutdown, said, incomplete }).await
         };
         let Err(ended) = Box::pin(term).await else { return };
         tokio::select! {
@@ -52,23 +56,39 @@ pub(crate) async fn lead(
     }
 }
 
+/// Relays, one generation after the other, until the term is over; without an error the program is told to stop.
+async fn relay(term: &Term<'_>) -> Result<(), TermEnd> {
+    loop {
+        let began = Instant::now();
+        let mut relay = Relay::new(term).await?;
+        match relay.run().await? {
+            GenerationEnd::Shutdown => return Ok(()),
+            GenerationEnd::Broken(why) => log::warn!("generation {} ends: {why}", relay.generation()),
+        }
+        if relay.is_parked() {
+            term.outbox.unpark().await?;
+        }
+        sleep_until((began + GENERATION_INTERVAL).into()).await;
+    }
+}
+
 /// Says why a term ended, and how long to wait for the next one.
-fn report(ended: &Ended, said: &Condition) -> Duration {
+fn report(ended: &TermEnd, said: &LogOnce) -> Duration {
     match ended {
-        Ended::Refused(line) => {
+        TermEnd::Refused(line) => {
             said.holds(Level::Error, line);
             REFUSED_INTERVAL
         }
-        Ended::Lost(lost) if lost.is_lasting() => {
+        TermEnd::ConnectionLost(lost) if lost.is_lasting() => {
             said.holds(Level::Error, format!("no lead until this is put right: {lost}"));
             REFUSED_INTERVAL
         }
-        Ended::Lost(lost) => {
+        TermEnd::ConnectionLost(lost) => {
             said.holds(Level::Warn, format!("no lead without PostgreSQL: {lost}"));
             LOST_INTERVAL
         }
         // That Kafka is away, or the topic wrong, is said where it is found.
-        Ended::NothingPublished(_) => {
+        TermEnd::NothingPublished(_) => {
             log::debug!("{ended}");
             LOST_INTERVAL
         }
@@ -76,7 +96,7 @@ fn report(ended: &Ended, said: &Condition) -> Duration {
 }
 
 /// A connection with the leader's lock, in a database where all is in place.
-async fn begin(settings: &Settings, said: &Condition) -> Result<Outbox, Ended> {
+async fn begin(settings: &Settings, said: &LogOnce) -> Result<Outbox, TermEnd> {
     let mut session = Session::open(&settings.postgres).await?;
     migrate(&mut session, settings.relay.publication_for_all_tables).await?;
     stand_by(&session, &settings.kafka.topic, said).await?;
@@ -84,12 +104,12 @@ async fn begin(settings: &Settings, said: &Condition) -> Result<Outbox, Ended> {
 }
 
 /// Waits for the lock, without ever standing in its queue.
-async fn stand_by(session: &Session, topic: &str, said: &Condition) -> Result<(), Ended> {
+async fn stand_by(session: &Session, topic: &str, said: &LogOnce) -> Result<(), TermEnd> {
     while !session.try_lock(LEADER_LOCK).await? {
         if let Some(other) = topic_of_the_leader(session).await?
             && other != topic
         {
-            return Err(Ended::Refused(format!(
+            return Err(TermEnd::Refused(format!(
                 "another worker leads for topic {other} on this database, which serves one topic only; set KAFKA_TOPIC to \
                  it, or stop that worker"
             )));
@@ -101,7 +121,7 @@ async fn stand_by(session: &Session, topic: &str, said: &Condition) -> Result<()
     Ok(())
 }
 
-async fn topic_of_the_leader(session: &Session) -> Result<Option<String>, Lost> {
+async fn topic_of_the_leader(session: &Session) -> Result<Option<String>, ConnectionLost> {
     let query = "select heartbeat.topic from cities_cache.heartbeat
                  where heartbeat.table_oid = 'cities_cache.heartbeat'::regclass::oid";
     Ok(session.query_opt(query, &[]).await?.map(|row| row.get(0)))

@@ -2,13 +2,13 @@
 
 use harness::{Database, Settings};
 
-use crate::world::{World, prepare};
+use crate::setup::{Setup, prepare};
 
 #[tokio::test]
 async fn a_first_answer_comes_from_the_database_and_a_second_from_the_cache() {
-    let world = World::new().await;
-    let first = world.get("BGR").await;
-    let second = world.get("BGR").await;
+    let setup = Setup::new().await;
+    let first = setup.get("BGR").await;
+    let second = setup.get("BGR").await;
     assert_eq!((first.source().as_str(), second.source().as_str()), ("database", "cache"));
     assert_eq!(first.json()["data"], second.json()["data"]);
     assert_eq!(
@@ -23,38 +23,38 @@ async fn a_first_answer_comes_from_the_database_and_a_second_from_the_cache() {
 
 #[tokio::test]
 async fn lower_case_is_the_same_code() {
-    let world = World::new().await;
-    assert_eq!(world.get("bGr").await.source(), "database");
-    assert_eq!(world.get("BGR").await.source(), "cache");
+    let setup = Setup::new().await;
+    assert_eq!(setup.get("bGr").await.source(), "database");
+    assert_eq!(setup.get("BGR").await.source(), "cache");
 }
 
 #[tokio::test]
 async fn a_country_without_cities_is_an_empty_list() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     for source in ["database", "cache"] {
-        let answer = world.get("ATA").await;
+        let answer = setup.get("ATA").await;
         assert_eq!((answer.status, answer.text()), (200, format!(r#"{{"source":"{source}","data":[]}}"#)));
     }
 }
 
 #[tokio::test]
 async fn a_city_without_a_country_is_found() {
-    let world = World::new().await;
-    assert_eq!(world.get("XXA").await.population("Nowhere"), Some(1));
+    let setup = Setup::new().await;
+    assert_eq!(setup.get("XXA").await.population("Nowhere"), Some(1));
 }
 
 #[tokio::test]
 async fn a_code_that_neither_table_has_is_not_found_from_the_cache_either() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     for _ in 0..2 {
-        let answer = world.get("ZZZ").await;
+        let answer = setup.get("ZZZ").await;
         assert_eq!((answer.status, answer.header("content-type")), (404, "application/problem+json"));
         assert_eq!(answer.json()["status"], 404);
-        assert!(world.is_filled("ZZZ").await);
+        assert!(setup.is_filled("ZZZ").await);
     }
-    world.database.execute("insert into city (name, countrycode, population) values ('New', 'ZZZ', 7)").await;
-    world.invalidate("ZZZ").await;
-    assert_eq!(world.get("ZZZ").await.population("New"), Some(7));
+    setup.database.execute("insert into city (name, countrycode, population) values ('New', 'ZZZ', 7)").await;
+    setup.invalidate("ZZZ").await;
+    assert_eq!(setup.get("ZZZ").await.population("New"), Some(7));
 }
 
 #[tokio::test]
@@ -68,9 +68,9 @@ async fn adopted_tables_may_have_other_types_padding_case_and_nulls() {
                                           (3, 'Unknown', 'Bgr ', null, null);";
     database.execute(tables).await;
     prepare(&database, "").await;
-    let world = World::on(database, Settings::new()).await;
+    let setup = Setup::on(database, Settings::new()).await;
     for source in ["database", "cache"] {
-        let answer = world.get("BGR").await;
+        let answer = setup.get("BGR").await;
         assert_eq!(answer.source(), source);
         let data =
             r#"[{"name":null,"population":5},{"name":"Small","population":2},{"name":"Unknown","population":null}]"#;
@@ -80,47 +80,47 @@ async fn adopted_tables_may_have_other_types_padding_case_and_nulls() {
 
 #[tokio::test]
 async fn anything_but_three_letters_is_refused() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     for code in
         ["B", "BG", "BGRR", "123", "B1R", "%00%00%00", "%2e%2e", "..", "%D0%91%D0%93%D0%A0", "%FF", "B%2FR", "%"]
     {
-        let answer = world.http.get_raw(&format!("/cities/{code}")).await.unwrap();
+        let answer = setup.http.get_raw(&format!("/cities/{code}")).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 400 "), "{code}: {answer}");
         assert!(answer.contains("application/problem+json"), "{code}: {answer}");
     }
     let long = "A".repeat(10_000);
-    assert_eq!(world.get(&long).await.status, 400);
-    assert_eq!(world.get("B%47R").await.status, 200, "percent-encoding changes nothing");
+    assert_eq!(setup.get(&long).await.status, 400);
+    assert_eq!(setup.get("B%47R").await.status, 200, "percent-encoding changes nothing");
 }
 
 #[tokio::test]
 async fn other_paths_and_methods_have_their_problem() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     for path in ["/", "/cities", "/cities/", "/cities/BGR/x", "/nothing"] {
-        let answer = world.http.get(path).await.unwrap();
+        let answer = setup.http.get(path).await.unwrap();
         assert_eq!((answer.status, answer.header("content-type")), (404, "application/problem+json"), "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         let request =
             format!("{method} /cities/BGR HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        let answer = world.http.raw(request.as_bytes()).await.unwrap();
+        let answer = setup.http.raw(request.as_bytes()).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD"), "{answer}");
     }
     let request = b"HEAD /cities/BGR HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    let answer = world.http.raw(request).await.unwrap();
+    let answer = setup.http.raw(request).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[tokio::test]
 async fn an_oversized_request_is_refused_and_the_server_lives_on() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     let filler = "a".repeat(300_000);
     for request in [
         format!("GET /cities/BGR HTTP/1.1\r\nHost: test\r\nX: {filler}\r\n\r\n"),
         format!("GET /{filler} HTTP/1.1\r\nHost: test\r\n\r\n"),
     ] {
-        let answer = world.http.raw(request.as_bytes()).await.unwrap_or_default();
+        let answer = setup.http.raw(request.as_bytes()).await.unwrap_or_default();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
-    assert_eq!(world.get("BGR").await.status, 200);
+    assert_eq!(setup.get("BGR").await.status, 200);
 }

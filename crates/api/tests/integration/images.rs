@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use harness::{Answer, Http, Program, eventually, settings};
 
-use crate::world::{SOON, new_folder};
+use crate::setup::{SOON, new_folder};
 
 struct Pictures {
     _api: Program,

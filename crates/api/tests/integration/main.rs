@@ -1,6 +1,6 @@
 //! The api alone, against real PostgreSQL and Redis; what the other two programs would do, the tests do by hand.
 
-mod world; // a database, a Redis, the api between them, and hands for what worker and consumer do
+mod setup; // a database, a Redis, the api between them, and hands for what worker and consumer do
 
 mod answers; // what is answered to whom, and what is refused
 mod fills; // when a value is filled, and when it must not be

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use harness::{Database, Postgres, Program, Proxy, Redis, eventually, holds, settings};
 use tokio::time::sleep;
 
-use crate::world::{SOON, World, beat, prepare};
+use crate::setup::{SOON, Setup, beat, prepare};
 
 /// What the api has just seen on a new connection it believes for 250 ms.
 const BELIEVED: Duration = Duration::from_millis(300);
@@ -16,7 +16,7 @@ const DATABASE: &str = "tutorial";
 
 /// Two servers that hold different cities, under one address after the other.
 struct Replaced {
-    world: World,
+    setup: Setup,
     new: Database,
     _address: Proxy,
     _servers: [Postgres; 2],
@@ -30,20 +30,20 @@ impl Replaced {
         prepare(&old, "insert into city (name, countrycode, population) values ('Old', 'BGR', 1)").await;
         prepare(&new, "insert into city (name, countrycode, population) values ('New', 'BGR', 1)").await;
         let address = Proxy::to(&format!("{}:{}", old.host, old.port));
-        let world = World::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
+        let setup = Setup::on(old, settings([("DB_PORT", &address.port.to_string())])).await;
         // Several at once, so that the pool has several connections.
         let codes = ["BGR", "FRA", "DEU", "ITA", "ESP", "PRT"];
-        let before = join_all(codes.iter().map(|code| world.get(code))).await;
+        let before = join_all(codes.iter().map(|code| setup.get(code))).await;
         assert_eq!(before[0].population("Old"), Some(1));
         sleep(BELIEVED).await;
         // As with a name service or a load balancer.
         address.redirect(&format!("{}:{}", new.host, new.port));
-        Self { world, new, _address: address, _servers: servers }
+        Self { setup, new, _address: address, _servers: servers }
     }
 
     /// The very first answer in the new epoch is the new primary's, over a pool that is full of the old one's.
     async fn is_found_out(&self) {
-        let answer = self.world.get("BGR").await;
+        let answer = self.setup.get("BGR").await;
         assert_eq!((answer.source().as_str(), answer.population("New")), ("database", Some(1)));
     }
 }
@@ -51,32 +51,32 @@ impl Replaced {
 #[tokio::test]
 async fn connections_to_a_replaced_primary_are_closed_as_soon_as_the_state_shows_another_generation() {
     let replaced = Replaced::start().await;
-    let world = &replaced.world;
-    world.write_states(beat(&replaced.new).await).await;
+    let setup = &replaced.setup;
+    setup.write_states(beat(&replaced.new).await).await;
     replaced.is_found_out().await;
-    assert_eq!(world.get("BGR").await.source(), "cache");
-    assert_eq!(world.get("FRA").await.status, 404);
+    assert_eq!(setup.get("BGR").await.source(), "cache");
+    assert_eq!(setup.get("FRA").await.status, 404);
 }
 
 #[tokio::test]
 async fn they_are_closed_as_well_where_the_old_relay_goes_on_and_its_generation_is_all_that_is_seen() {
     let replaced = Replaced::start().await;
-    let world = &replaced.world;
-    // Each relay's heartbeat renews every shard; who asks just before the other's next one sees the old one's alone.
-    world.write_states(beat(&replaced.new).await).await;
-    world.write_states(world.generation).await;
+    let setup = &replaced.setup;
+    // Each relay's heartbeat resets every shard; who asks just before the other's next one sees the old one's alone.
+    setup.write_states(beat(&replaced.new).await).await;
+    setup.write_states(setup.generation).await;
     replaced.is_found_out().await;
     // What that generation's relay vouches for isn't filled with another's.
-    assert_eq!(world.get("BGR").await.source(), "database");
+    assert_eq!(setup.get("BGR").await.source(), "database");
 }
 
 #[tokio::test]
 async fn they_are_closed_within_the_bound_where_redis_shows_nothing_and_the_old_server_lives() {
     let mut replaced = Replaced::start().await;
     beat(&replaced.new).await;
-    replaced.world.redis.kill();
+    replaced.setup.redis.kill();
     eventually(SOON, "the new primary is read", async || {
-        let answer = replaced.world.http.get("/cities/BGR").await?;
+        let answer = replaced.setup.http.get("/cities/BGR").await?;
         holds(answer.population("New") == Some(1), answer.text())
     })
     .await;
@@ -84,10 +84,10 @@ async fn they_are_closed_within_the_bound_where_redis_shows_nothing_and_the_old_
 
 #[tokio::test]
 async fn a_generation_that_begins_right_after_a_look_is_seen_by_the_first_who_asks() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     for _ in 0..5 {
-        world.write_states(beat(&world.database).await).await;
-        let sources = [world.get("BGR").await.source(), world.get("BGR").await.source()];
+        setup.write_states(beat(&setup.database).await).await;
+        let sources = [setup.get("BGR").await.source(), setup.get("BGR").await.source()];
         assert_eq!(sources, ["database", "cache"], "the first one fills");
     }
 }

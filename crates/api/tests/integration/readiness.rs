@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::{Database, Program, Settings, eventually, holds, settings};
 
-use crate::world::{SOON, World};
+use crate::setup::{SOON, Setup};
 
 #[tokio::test]
 async fn health_says_ok_whatever_is_away() {
@@ -48,19 +48,19 @@ async fn what_is_absent_at_the_start_is_said_in_one_line_each() {
 
 #[tokio::test]
 async fn it_is_ready_while_the_heartbeat_goes_on_and_says_when_it_stands_still() {
-    let world = World::with(settings([("IMAGE_FOLDER", "/")])).await;
+    let setup = Setup::with(settings([("IMAGE_FOLDER", "/")])).await;
     let next = "update cities_cache.heartbeat set number = number + 1";
     let ready = eventually(SOON, "it is ready", async || {
-        world.database.execute(next).await;
-        world.write_states(world.generation).await;
-        let answer = world.http.get("/readyz").await?;
+        setup.database.execute(next).await;
+        setup.write_states(setup.generation).await;
+        let answer = setup.http.get("/readyz").await?;
         holds(answer.status == 200, answer.text()).map(|()| answer)
     })
     .await;
     assert_eq!((ready.json()["status"].as_str(), ready.json()["fails"].to_string()), (Some("ready"), "[]".to_owned()));
-    assert_eq!(ready.json()["heartbeat"]["generation"].as_str(), Some(world.generation.to_string().as_str()));
+    assert_eq!(ready.json()["heartbeat"]["generation"].as_str(), Some(setup.generation.to_string().as_str()));
     eventually(SOON, "the silence is noticed", async || {
-        let answer = world.http.get("/readyz").await?;
+        let answer = setup.http.get("/readyz").await?;
         holds(answer.status == 503 && answer.text().contains("no heartbeat for"), answer.text())
     })
     .await;
@@ -68,11 +68,11 @@ async fn it_is_ready_while_the_heartbeat_goes_on_and_says_when_it_stands_still()
 
 #[tokio::test]
 async fn shards_that_no_heartbeat_reaches_any_more_are_seen() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     let next = "update cities_cache.heartbeat set number = number + 1";
     eventually(SOON, "the standstill is noticed", async || {
-        world.database.execute(next).await;
-        let answer = world.http.get("/readyz").await?;
+        setup.database.execute(next).await;
+        let answer = setup.http.get("/readyz").await?;
         let all = answer.json()["shards_standing_still"].as_array().is_some_and(|shards| shards.len() == 8);
         holds(answer.status == 503 && all && answer.text().contains("no heartbeat arrives in 8 shards"), answer.text())
     })
@@ -81,14 +81,14 @@ async fn shards_that_no_heartbeat_reaches_any_more_are_seen() {
 
 #[tokio::test]
 async fn a_refusal_that_was_put_right_is_over_although_nobody_asks() {
-    let world = World::new().await;
-    world.database.execute("alter table city rename to town").await;
-    assert_eq!(world.http.get("/cities/BGR").await.unwrap().status, 503);
+    let setup = Setup::new().await;
+    setup.database.execute("alter table city rename to town").await;
+    assert_eq!(setup.http.get("/cities/BGR").await.unwrap().status, 503);
     let refusal = "cities can't be read";
-    assert!(world.http.get("/readyz").await.unwrap().text().contains(refusal));
-    world.database.execute("alter table town rename to city").await;
+    assert!(setup.http.get("/readyz").await.unwrap().text().contains(refusal));
+    setup.database.execute("alter table town rename to city").await;
     eventually(SOON, "the refusal is over", async || {
-        let answer = world.http.get("/readyz").await?;
+        let answer = setup.http.get("/readyz").await?;
         holds(!answer.text().contains(refusal), answer.text())
     })
     .await;
@@ -96,11 +96,11 @@ async fn a_refusal_that_was_put_right_is_over_although_nobody_asks() {
 
 #[tokio::test]
 async fn shards_without_a_state_and_waiting_changes_are_counted() {
-    let world = World::new().await;
-    world.database.execute("insert into cities_cache.outbox (codes) select null from generate_series(1, 3)").await;
-    world.remove_states().await;
+    let setup = Setup::new().await;
+    setup.database.execute("insert into cities_cache.outbox (codes) select null from generate_series(1, 3)").await;
+    setup.remove_states().await;
     eventually(SOON, "both are seen", async || {
-        let answer = world.http.get("/readyz").await?;
+        let answer = setup.http.get("/readyz").await?;
         let ready = answer.json();
         let seen = ready["outbox_rows"] == 3 && ready["shards_without_state"].as_array().is_some_and(|s| s.len() == 8);
         holds(seen && answer.text().contains("8 shards have no state"), answer.text())

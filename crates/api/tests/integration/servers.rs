@@ -4,29 +4,29 @@ use std::time::{Duration, Instant};
 
 use harness::{Postgres, Program, Proxy, Redis, Settings, eventually, holds, settings};
 
-use crate::world::{SOON, World, beat, prepare};
+use crate::setup::{SOON, Setup, beat, prepare};
 
 /// The system is whole this long after the return of what was away.
 const WHOLE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn without_redis_answers_come_from_the_database_until_it_is_back() {
-    let mut world = World::new().await;
-    world.get("BGR").await;
-    world.redis.kill();
+    let mut setup = Setup::new().await;
+    setup.get("BGR").await;
+    setup.redis.kill();
     for code in ["BGR", "FRA", "BGR"] {
-        assert_eq!(world.get(code).await.source(), "database");
+        assert_eq!(setup.get(code).await.source(), "database");
     }
-    world.api.wait_log(SOON, "Redis can't be reached, so cities are read from PostgreSQL").await;
-    world.redis.restart().await;
-    world.write_states(world.generation).await;
+    setup.api.wait_log(SOON, "Redis can't be reached, so cities are read from PostgreSQL").await;
+    setup.redis.restart().await;
+    setup.write_states(setup.generation).await;
     eventually(WHOLE, "the cache is used again", async || {
-        let answer = world.http.get("/cities/BGR").await?;
+        let answer = setup.http.get("/cities/BGR").await?;
         holds(answer.source() == "cache", answer.source())
     })
     .await;
-    world.api.wait_log(WHOLE, "Redis is reached").await;
-    assert_eq!(world.api.log_lines("Redis can't be reached").len(), 1);
+    setup.api.wait_log(WHOLE, "Redis is reached").await;
+    assert_eq!(setup.api.log_lines("Redis can't be reached").len(), 1);
 }
 
 #[tokio::test]
@@ -35,31 +35,31 @@ async fn a_frozen_redis_delays_no_answer_for_long() {
     const TIMEOUT: Duration = Duration::from_secs(3);
 
     let timeout = TIMEOUT.as_millis().to_string();
-    let mut world = World::with(settings([("REDIS_TIMEOUT_MS", &timeout)])).await;
-    world.get("BGR").await;
-    world.redis.pause();
+    let mut setup = Setup::with(settings([("REDIS_TIMEOUT_MS", &timeout)])).await;
+    setup.get("BGR").await;
+    setup.redis.pause();
     let begun = Instant::now();
-    assert_eq!(world.get("BGR").await.source(), "database");
+    assert_eq!(setup.get("BGR").await.source(), "database");
     assert!(begun.elapsed() < 2 * TIMEOUT, "it is waited for once: {:?}", begun.elapsed());
-    world.api.wait_log(WHOLE, "Redis can't be reached").await;
+    setup.api.wait_log(WHOLE, "Redis can't be reached").await;
     let begun = Instant::now();
-    assert_eq!(world.get("BGR").await.source(), "database");
+    assert_eq!(setup.get("BGR").await.source(), "database");
     assert!(begun.elapsed() < TIMEOUT, "once it is known, nobody waits: {:?}", begun.elapsed());
-    world.redis.resume();
-    world.answered_from("BGR", "cache").await;
+    setup.redis.resume();
+    setup.answered_from("BGR", "cache").await;
 }
 
 #[tokio::test]
 async fn a_full_redis_is_said_once_and_no_error_for_clients() {
-    let world = World::new().await;
-    let _: String = world.redis.command("CONFIG SET maxmemory 1").await;
+    let setup = Setup::new().await;
+    let _: String = setup.redis.command("CONFIG SET maxmemory 1").await;
     for _ in 0..5 {
-        assert_eq!(world.get("BGR").await.source(), "database");
+        assert_eq!(setup.get("BGR").await.source(), "database");
     }
-    let lines = world.api.log_lines("Redis refuses to store answers");
-    assert_eq!(lines.len(), 1, "{:?}", world.api.log());
-    let _: String = world.redis.command("CONFIG SET maxmemory 0").await;
-    world.answered_from("BGR", "cache").await;
+    let lines = setup.api.log_lines("Redis refuses to store answers");
+    assert_eq!(lines.len(), 1, "{:?}", setup.api.log());
+    let _: String = setup.redis.command("CONFIG SET maxmemory 0").await;
+    setup.answered_from("BGR", "cache").await;
 }
 
 #[tokio::test]
@@ -67,37 +67,37 @@ async fn without_postgresql_the_cache_still_answers_and_the_rest_is_told_to_come
     let mut postgres = Postgres::start(&[]).await;
     let database = postgres.existing("tutorial");
     prepare(&database, "insert into country (code, name) values ('BGR', 'Bulgaria'), ('FRA', 'France')").await;
-    let world = World::on(database, Settings::new()).await;
-    world.get("BGR").await;
+    let setup = Setup::on(database, Settings::new()).await;
+    setup.get("BGR").await;
     postgres.kill();
-    assert_eq!(world.get("BGR").await.source(), "cache");
-    let refused = world.get("FRA").await;
+    assert_eq!(setup.get("BGR").await.source(), "cache");
+    let refused = setup.get("FRA").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
     assert_eq!(refused.header("content-type"), "application/problem+json");
-    world.api.wait_log(SOON, "PostgreSQL can't be reached").await;
+    setup.api.wait_log(SOON, "PostgreSQL can't be reached").await;
     postgres.restart().await;
     eventually(WHOLE, "it is read again", async || {
-        let answer = world.http.get("/cities/FRA").await?;
+        let answer = setup.http.get("/cities/FRA").await?;
         holds(answer.status == 200, answer.text())
     })
     .await;
-    world.api.wait_log(WHOLE, "PostgreSQL is reached").await;
-    assert_eq!(world.api.log_lines("PostgreSQL can't be reached").len(), 1, "{:?}", world.api.log());
+    setup.api.wait_log(WHOLE, "PostgreSQL is reached").await;
+    assert_eq!(setup.api.log_lines("PostgreSQL can't be reached").len(), 1, "{:?}", setup.api.log());
     // Crash recovery has emptied the unlogged row: until a leader vouches again nothing may be filled.
-    assert_eq!(world.get("FRA").await.source(), "database");
-    let generation = beat(&world.database).await;
-    world.write_states(generation).await;
-    world.answered_from("FRA", "cache").await;
+    assert_eq!(setup.get("FRA").await.source(), "database");
+    let generation = beat(&setup.database).await;
+    setup.write_states(generation).await;
+    setup.answered_from("FRA", "cache").await;
 }
 
 #[tokio::test]
 async fn a_postgresql_that_swallows_everything_costs_a_bounded_time() {
-    let world = World::new().await;
-    let proxy = Proxy::to(&format!("{}:{}", world.database.host, world.database.port));
+    let setup = Setup::new().await;
+    let proxy = Proxy::to(&format!("{}:{}", setup.database.host, setup.database.port));
     let through = settings([("DB_HOST", "127.0.0.1"), ("DB_PORT", &proxy.port.to_string())]);
-    let (_api, http) = Program::api([world.database.settings(), world.redis.settings(), through].concat());
+    let (_api, http) = Program::api([setup.database.settings(), setup.redis.settings(), through].concat());
     eventually(SOON, "it answers", async || http.get("/cities/FRA").await).await;
-    world.remove_states().await;
+    setup.remove_states().await;
     proxy.black_hole();
     let begun = Instant::now();
     let answer = http.get("/cities/FRA").await.unwrap();
@@ -114,39 +114,39 @@ async fn a_postgresql_that_swallows_everything_costs_a_bounded_time() {
 
 #[tokio::test]
 async fn connections_that_the_server_ended_are_replaced_without_an_error() {
-    let world = World::new().await;
-    world.remove_states().await;
+    let setup = Setup::new().await;
+    setup.remove_states().await;
     for _ in 0..5 {
-        assert_eq!(world.get("BGR").await.status, 200);
+        assert_eq!(setup.get("BGR").await.status, 200);
         let end = "select pg_terminate_backend(pid) from pg_stat_activity
                    where application_name = 'api' and datname = current_database()";
-        world.database.query(end, &[]).await;
-        assert_eq!(world.get("BGR").await.status, 200);
+        setup.database.query(end, &[]).await;
+        assert_eq!(setup.get("BGR").await.status, 200);
     }
 }
 
 #[tokio::test]
 async fn a_missing_column_is_one_line_and_mends_itself() {
-    let world = World::new().await;
-    world.remove_states().await;
-    assert_eq!(world.get("BGR").await.status, 200);
-    world.database.execute("alter table city rename population to inhabitants").await;
+    let setup = Setup::new().await;
+    setup.remove_states().await;
+    assert_eq!(setup.get("BGR").await.status, 200);
+    setup.database.execute("alter table city rename population to inhabitants").await;
     for _ in 0..3 {
-        let answer = world.get("BGR").await;
+        let answer = setup.get("BGR").await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
         assert!(!answer.text().contains("population"), "the cause is for the log alone: {}", answer.text());
     }
-    let lines = world.api.log_lines("cities can't be read");
+    let lines = setup.api.log_lines("cities can't be read");
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("population"), "{}", lines[0]);
-    assert!(world.http.get("/readyz").await.unwrap().text().contains("cities can't be read"));
-    world.database.execute("alter table city rename inhabitants to population").await;
-    assert_eq!(world.get("BGR").await.status, 200);
+    assert!(setup.http.get("/readyz").await.unwrap().text().contains("cities can't be read"));
+    setup.database.execute("alter table city rename inhabitants to population").await;
+    assert_eq!(setup.get("BGR").await.status, 200);
     // Statements that were prepared before a change of types must not stay broken either.
-    world.database.execute("alter table city alter population type numeric, alter countrycode type text").await;
-    assert_eq!(world.get("BGR").await.status, 200);
-    world.database.execute("drop table country; create table country (name text, code text)").await;
-    assert_eq!(world.get("BGR").await.status, 200);
+    setup.database.execute("alter table city alter population type numeric, alter countrycode type text").await;
+    assert_eq!(setup.get("BGR").await.status, 200);
+    setup.database.execute("drop table country; create table country (name text, code text)").await;
+    assert_eq!(setup.get("BGR").await.status, 200);
 }
 
 #[tokio::test]

@@ -4,53 +4,53 @@ use harness::load::Load;
 use harness::process::Signal;
 use harness::{eventually, holds};
 
-use crate::world::{SOON, World};
+use crate::setup::{SOON, Setup};
 
 #[tokio::test]
 async fn a_stop_under_load_cuts_off_no_answer() {
-    let mut world = World::new().await;
+    let mut setup = Setup::new().await;
     for _ in 0..3 {
-        let load = Load::reads(&world.http, 32, &[200, 404]);
+        let load = Load::reads(&setup.http, 32, &[200, 404]);
         eventually(SOON, "the load is on", async || holds(load.done() > 500, load.done())).await;
-        world.api.stop(SOON).await;
+        setup.api.stop(SOON).await;
         load.stop().await;
-        world.api.restart();
-        eventually(SOON, "it serves again", async || world.http.get("/health").await).await;
+        setup.api.restart();
+        eventually(SOON, "it serves again", async || setup.http.get("/health").await).await;
     }
 }
 
 #[tokio::test]
 async fn a_request_that_was_read_before_the_stop_is_answered() {
-    let mut world = World::new().await;
-    let mut client = world.database.client().await;
+    let mut setup = Setup::new().await;
+    let mut client = setup.database.client().await;
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("lock table city in access exclusive mode").await.unwrap();
-    let http = world.http.clone();
+    let http = setup.http.clone();
     let reader = tokio::spawn(async move { http.get("/cities/BGR").await });
-    eventually(SOON, "it is being read", async || holds(world.entry("BGR").await.is_some(), "no lease")).await;
-    world.api.signal(Signal::TERM);
-    world.api.wait_log(SOON, "SIGTERM").await;
+    eventually(SOON, "it is being read", async || holds(setup.entry("BGR").await.is_some(), "no lease")).await;
+    setup.api.signal(Signal::TERM);
+    setup.api.wait_log(SOON, "SIGTERM").await;
     lock.rollback().await.unwrap();
     assert_eq!(reader.await.unwrap().unwrap().source(), "database");
-    assert_eq!(world.api.process().wait_exit(SOON).await.code(), Some(0));
+    assert_eq!(setup.api.process().wait_exit(SOON).await.code(), Some(0));
 }
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_stop() {
-    let mut world = World::new().await;
-    world.get("BGR").await; // The client keeps its connection open.
+    let mut setup = Setup::new().await;
+    setup.get("BGR").await; // The client keeps its connection open.
     // A stop that waited for it would take `DRAIN_LIMIT_MS`, 8 s.
-    world.api.stop(SOON).await;
+    setup.api.stop(SOON).await;
 }
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_waited_for() {
-    let world = World::new().await;
-    let port = world.http.port.to_string();
-    let (mut second, _) = harness::Program::api([world.database.settings(), world.redis.settings()].concat());
+    let setup = Setup::new().await;
+    let port = setup.http.port.to_string();
+    let (mut second, _) = harness::Program::api([setup.database.settings(), setup.redis.settings()].concat());
     second.restart_with(harness::settings([("HTTP_PORT", &port)]));
     second.wait_log(SOON, "can't listen on 127.0.0.1").await;
-    drop(world);
+    drop(setup);
     second.wait_log(SOON, "listens on 127.0.0.1").await;
     second.stop(SOON).await;
 }

@@ -20,7 +20,7 @@ pub struct Change {
     pub code: Option<String>,
     /// Offset of the message that said so, in its own partition.
     pub offset: i64,
-    /// What it was: `relay`, `hand`, or the reason of a renewal.
+    /// What it was: `relay`, `hand`, or the reason of a reset.
     pub cause: String,
 }
 
@@ -30,18 +30,18 @@ pub enum Applied {
     /// The state was as seen: it has moved on, and the codes are gone.
     Done,
     /// Another state is there; nothing was changed.
-    Other(Seen),
+    Other(StoredState),
 }
 
 /// The state of a shard as it stands in Redis: the exact text, which a swap is compared with, and its reading.
 ///
 /// Text that is no state (nobody of this version wrote it) reads as `None` and is replaced like a missing one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct StoredState {
     text: Vec<u8>,
 }
 
-impl Seen {
+impl StoredState {
     /// What was written last.
     pub fn of(state: &State) -> Self {
         Self { text: state.to_string().into_bytes() }
@@ -57,9 +57,9 @@ impl Seen {
 ///
 /// # Errors
 /// Whatever Redis or the connection to it reports.
-pub async fn read_state(connection: &mut impl ConnectionLike, keys: &Keys, shard: Shard) -> RedisResult<Seen> {
+pub async fn read_state(connection: &mut impl ConnectionLike, keys: &Keys, shard: Shard) -> RedisResult<StoredState> {
     let text: Option<Vec<u8>> = redis::cmd("GET").arg(keys.state(shard)).query_async(connection).await?;
-    Ok(Seen { text: text.unwrap_or_default() })
+    Ok(StoredState { text: text.unwrap_or_default() })
 }
 
 /// Swaps the shard's state from `seen` to `next` and deletes `codes`, which must all be of this shard.
@@ -71,7 +71,7 @@ pub async fn apply(
     connection: &mut impl ConnectionLike,
     keys: &Keys,
     shard: Shard,
-    seen: &Seen,
+    seen: &StoredState,
     next: &State,
     codes: &[String],
     changes: &[Change],
@@ -79,7 +79,7 @@ pub async fn apply(
     let there = invoke(connection, keys, shard, &seen.text, next.to_string().as_bytes(), codes, changes).await?;
     Ok(match there {
         None => Applied::Done,
-        Some(text) => Applied::Other(Seen { text }),
+        Some(text) => Applied::Other(StoredState { text }),
     })
 }
 

@@ -33,7 +33,7 @@ pub struct Lease {
 /// A finished answer as it lies in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a> {
-    /// The lease's epoch: if the shard was renewed since, the value is dead.
+    /// The lease's epoch: if the shard was reset since, the value is dead.
     pub epoch: Name,
     /// 16 hexadecimal digits over the data of the answer.
     pub entity_tag: &'a str,

@@ -101,6 +101,8 @@ pub struct Http {
     pub workers: Option<usize>,
     /// Connections that are open at once; further ones wait in the listener's queue.
     pub connections_max: usize,
+    /// Within this time a request is answered, whatever it has to wait for.
+    pub request_limit: Duration,
 }
 
 /// The api's answers.

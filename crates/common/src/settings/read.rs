@@ -114,6 +114,7 @@ impl Http {
                 workers => Some(workers),
             },
             connections_max: env.number("HTTP_CONNECTIONS_MAX", 4_096, 16..=1_000_000),
+            request_limit: env.milliseconds("HTTP_REQUEST_LIMIT_MS", 3_000, 100..=60_000),
         }
     }
 }

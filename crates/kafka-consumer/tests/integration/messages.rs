@@ -74,7 +74,7 @@ async fn all_by_hand_empties_every_shard_and_keeps_what_was_applied() {
     let after = setup.epochs().await;
     let number = relay.beat().await;
     eventually(SOON, "the heartbeat is applied", async || setup.are_at(relay.generation, number).await).await;
-    assert_eq!(setup.epochs().await, after, "the relay's stream goes on without a renewal");
+    assert_eq!(setup.epochs().await, after, "the relay's stream goes on without a reset");
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_gap_empties_its_shard_alone() {
     let after = setup.epochs().await;
     assert_eq!((after[0], after[2]), (before[0], before[2]));
     assert_ne!(after[1], before[1]);
-    consumer.wait_log(SOON, "shard 1 renewed at offset").await;
+    consumer.wait_log(SOON, "shard 1 reset at offset").await;
 }
 
 #[tokio::test]
@@ -117,8 +117,8 @@ async fn two_relays_on_one_topic_are_named_in_one_line() {
     let number = other.beat().await;
     eventually(SOON, "the heartbeat is applied", async || setup.are_at(other.generation, number).await).await;
     assert_eq!(consumer.log_lines("two relays publish").len(), 1);
-    let renewed = consumer.log_lines("renewed at offset").len();
-    assert!(renewed <= 3 * SHARDS as usize, "{renewed} lines of renewals");
+    let reset = consumer.log_lines("reset at offset").len();
+    assert!(reset <= 3 * SHARDS as usize, "{reset} lines of resets");
 }
 
 #[tokio::test]
@@ -135,8 +135,8 @@ async fn the_changes_say_what_was_dropped_and_why() {
     })
     .await;
     let causes: Vec<_> = changes.iter().map(|(_, fields)| (fields[1].as_str(), fields[5].as_str())).collect();
-    let renewal = "first message of a relay after a seek to the end";
-    assert_eq!(causes, [("", renewal), (code.as_str(), "relay"), (code.as_str(), "hand")]);
+    let reset = "first message of a relay after a seek to the end";
+    assert_eq!(causes, [("", reset), (code.as_str(), "relay"), (code.as_str(), "hand")]);
 }
 
 #[tokio::test]

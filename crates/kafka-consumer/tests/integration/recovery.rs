@@ -102,13 +102,13 @@ async fn the_first_message_after_a_seek_to_the_end_renews_even_where_its_sequenc
     setup.put_state(0, &state.to_string()).await;
     let consumer = setup.consumer().await;
     consumer.wait_log(SOON, "is outside the log").await;
-    let renewed = eventually(SOON, "the shard is renewed", async || {
+    let reset = eventually(SOON, "the shard is reset", async || {
         relay.publish(0, Action::InvalidateAll).await;
         let now = setup.state(0).await.filter(|now| now.sequence > 0);
         now.ok_or("the old state")
     })
     .await;
-    assert_eq!((renewed.generation, renewed.number), (relay.generation, None));
+    assert_eq!((reset.generation, reset.number), (relay.generation, None));
     consumer.wait_log(SOON, "first message of a relay after a seek to the end").await;
 }
 

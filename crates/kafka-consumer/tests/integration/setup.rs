@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use common::keys::Keys;
-use common::message::{Action, Message, Place};
+use common::message::{Action, Message, Position};
 use common::protocol::apply::read_state;
 use common::protocol::state::State;
 use common::random::Name;
@@ -72,7 +72,7 @@ impl Setup {
         consumer
     }
 
-    /// Starts a consumer and a relay, with every shard renewed to the relay's generation.
+    /// Starts a consumer and a relay, with every shard reset to the relay's generation.
     pub(crate) async fn consumer_and_relay(&self) -> (Program, Relay) {
         let consumer = self.consumer().await;
         let mut relay = Relay::new(self);
@@ -230,7 +230,7 @@ impl Relay {
     fn next(&mut self, shard: Shard, action: Action) -> Message {
         let sequence = &mut self.sequences[shard as usize];
         *sequence += 1;
-        Message { action, place: Some(Place { generation: self.generation, sequence: *sequence }) }
+        Message { action, position: Some(Position { generation: self.generation, sequence: *sequence }) }
     }
 }
 

@@ -66,7 +66,7 @@ async fn an_undecodable_message_in_the_relays_place_shows_as_a_gap() {
     relay.publish(1, Action::Heartbeat(1_000)).await;
     let after = setup.state_that("the stream is applied", 1, |state| state.number == Some(1_000)).await;
     assert_ne!(after.epoch, before.epoch);
-    consumer.wait_log(SOON, "shard 1 renewed at offset").await;
+    consumer.wait_log(SOON, "shard 1 reset at offset").await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn begins_anew_after(statements: &str, line: &str) -> Setup {
     let new = setup.leads_after(&old).await;
     setup.worker.wait_log(LIMIT, line).await;
     let first = setup.sent().await.into_iter().find(|sent| sent.generation() == new);
-    assert_eq!(first.map(|sent| sent.place.sequence), Some(1));
+    assert_eq!(first.map(|sent| sent.position.sequence), Some(1));
     setup.database.execute("update public.city set population = population + 1 where countrycode = 'BGR'").await;
     setup.invalidates("BGR", 1).await;
     setup

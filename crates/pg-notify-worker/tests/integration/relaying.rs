@@ -37,7 +37,7 @@ async fn sequences_and_numbers_have_no_gap_in_any_partition() {
     for sent in setup.sent().await {
         let sequence = sequences.entry(sent.shard).or_insert(0);
         *sequence += 1;
-        assert_eq!(sent.place.sequence, *sequence, "{sent:?}");
+        assert_eq!(sent.position.sequence, *sequence, "{sent:?}");
         if let Action::Heartbeat(number) = sent.action {
             assert!(numbers.insert(sent.shard, number).is_none_or(|last| last < number), "{sent:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::message::{Action, Message, Place};
+use common::message::{Action, Message, Position};
 use common::shard::{Shard, shard_of};
 use harness::{Database, Kafka, Program, Settings, Topic, eventually, holds, settings};
 
@@ -104,7 +104,11 @@ impl Setup {
             .map(|record| {
                 let message = Message::decode(record.payload.as_deref()).expect("the worker writes what can be read");
                 let shard = record.partition.expect("it was read from a partition").cast_unsigned();
-                Sent { shard, action: message.action, place: message.place.expect("the relay signs its messages") }
+                Sent {
+                    shard,
+                    action: message.action,
+                    position: message.position.expect("the relay signs its messages"),
+                }
             })
             .collect()
     }
@@ -151,11 +155,11 @@ impl Setup {
 pub(crate) struct Sent {
     pub(crate) shard: Shard,
     pub(crate) action: Action,
-    pub(crate) place: Place,
+    pub(crate) position: Position,
 }
 
 impl Sent {
     pub(crate) fn generation(&self) -> String {
-        self.place.generation.to_string()
+        self.position.generation.to_string()
     }
 }

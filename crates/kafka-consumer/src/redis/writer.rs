@@ -1,0 +1,146 @@
+//! The way to Redis: the typed calls of the protocol on one connection, repeated until they are known to be done.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use common::keys::Keys;
+use common::protocol::apply::{self, Applied, StoredState};
+use common::protocol::state::State;
+use common::settings;
+use common::shard::Shard;
+use deadpool_redis::redis::RedisResult;
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::{Connection, CreatePoolError, Pool, PoolError};
+
+use crate::batch::Deletions;
+
+/// Shards that are worked on at once: enough to keep one Redis busy.
+pub(crate) const CONCURRENCY: usize = 16;
+
+/// How long a call is repeated: a restart or a failover that takes longer lets another consumer go on meanwhile.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(3);
+
+/// First and longest pause between two tries.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// Between two looks whether Redis answers again.
+const PROBE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Redis can't be reached, or can't be written to, for longer than it is worth waiting with partitions in hand.
+///
+/// Whether the last call was carried out is unknown; reading the state tells.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Away(#[from] PoolError);
+
+/// The cache in Redis.
+pub(crate) struct RedisWriter {
+    pool: Pool,
+    /// Taken from the pool at the first call, and shared by all until one fails: what is applied to several shards at once
+    /// is one write and one answer, where the pool would send a PING and a script for each.
+    shared: Mutex<Option<Arc<MultiplexedConnection>>>,
+    keys: Keys,
+    address: String,
+}
+
+impl RedisWriter {
+    /// Connects to nothing yet.
+    pub(crate) fn new(redis: &settings::Redis, keys: Keys) -> Result<Self, CreatePoolError> {
+        let pool = common::redis::pool(redis, CONCURRENCY)?;
+        Ok(Self { pool, shared: Mutex::default(), keys, address: format!("{}:{}", redis.host, redis.port) })
+    }
+
+    /// How keys are spelled.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Reads a shard's state.
+    pub(crate) async fn read(&self, shard: Shard) -> Result<StoredState, Away> {
+        self.repeat(async |connection| apply::read_state(connection, &self.keys, shard).await).await
+    }
+
+    /// Moves a shard from `seen` to `next` and deletes, in one step.
+    pub(crate) async fn apply(
+        &self,
+        shard: Shard,
+        seen: &StoredState,
+        next: &State,
+        deletions: &Deletions,
+    ) -> Result<Applied, Away> {
+        let codes: Vec<_> = deletions.codes.iter().cloned().collect();
+        let applied = self
+            .repeat(async |connection| {
+                apply::apply(connection, &self.keys, shard, seen, next, &codes, &deletions.changes).await
+            })
+            .await?;
+        Ok(match applied {
+            // An earlier try got through and only its answer was lost, or another consumer did the very same.
+            Applied::Other(there) if there == StoredState::of(next) => Applied::Done,
+            applied => applied,
+        })
+    }
+
+    /// Deletes in a shard, and leaves its state alone.
+    pub(crate) async fn delete(&self, shard: Shard, deletions: &Deletions) -> Result<(), Away> {
+        let codes: Vec<_> = deletions.codes.iter().cloned().collect();
+        self.repeat(async |connection| apply::delete(connection, &self.keys, shard, &codes, &deletions.changes).await)
+            .await
+    }
+
+    /// Waits until Redis can be written to; `known` says that its absence has been logged already.
+    pub(crate) async fn until_writable(&self, known: bool) {
+        let mut logged = known;
+        while let Err(error) = self.probe().await {
+            if !logged {
+                log::warn!("redis at {} can't be written to ({error}): waiting for it", self.address);
+                logged = true;
+            }
+            tokio::time::sleep(PROBE_PAUSE).await;
+        }
+        if logged {
+            log::info!("redis at {} can be written to again", self.address);
+        }
+    }
+
+    /// Asks for nothing to be deleted: refused wherever a real deletion would be (a replica, one that is loading, one
+    /// that can't save), which a PING is not.
+    async fn probe(&self) -> Result<(), PoolError> {
+        self.once(&async |connection: &mut MultiplexedConnection| {
+            apply::delete(connection, &self.keys, 0, &[], &[]).await
+        })
+        .await
+    }
+
+    async fn repeat<T>(&self, call: impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>) -> Result<T, Away> {
+        let deadline = Instant::now() + GIVE_UP_AFTER;
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(RETRY_PAUSE.0)
+            .with_max_delay(RETRY_PAUSE.1)
+            .without_max_times();
+        let tries = (|| self.once(&call)).retry(pauses).when(|_| Instant::now() < deadline);
+        Ok(tries.notify(|error, _| log::debug!("redis: {error}; trying again")).await?)
+    }
+
+    async fn once<T>(&self, call: &impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>) -> Result<T, PoolError> {
+        let connection = self.connection().await?;
+        let answer = call(&mut MultiplexedConnection::clone(&connection)).await;
+        if answer.is_err() {
+            // Not used again: it may lead to a server that was demoted, and a PING would not tell.
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.take_if(|shared| Arc::ptr_eq(shared, &connection));
+        }
+        Ok(answer?)
+    }
+
+    async fn connection(&self) -> Result<Arc<MultiplexedConnection>, PoolError> {
+        if let Some(connection) = &*self.shared.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(connection));
+        }
+        // Of several that are opened at once the last one stays; the others end with the calls that have them.
+        let connection = Arc::new(Connection::take(self.pool.get().await?));
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+}

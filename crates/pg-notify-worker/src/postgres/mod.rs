@@ -1,0 +1,7 @@
+//! PostgreSQL: the one connection that a term stands on, what must be there first, and the upkeep of the capture.
+
+pub(crate) mod capture_check; // Is the capture complete, and as it was? Mends it.
+pub(crate) mod migrate; // Server, schema, migrations, the cities that ship.
+pub(crate) mod notifications; // What PostgreSQL sends unasked.
+pub(crate) mod session; // The connection.
+pub(crate) mod system_columns; // PostgreSQL's names of a row and of a transaction.

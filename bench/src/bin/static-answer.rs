@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue};
 use actix_web::web::{Bytes, ServiceConfig, get};
 use api::http::server::serve;
+use common::program::Failure;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 
@@ -11,7 +12,7 @@ fn main() -> std::process::ExitCode {
     common::program::start("static-answer", run)
 }
 
-async fn run(settings: Settings, shutdown: Shutdown) {
+async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let body = Bytes::from(std::env::var("BODY").unwrap_or_default());
     let answer = move || {
         let answer = HttpResponse::Ok()
@@ -24,4 +25,5 @@ async fn run(settings: Settings, shutdown: Shutdown) {
         config.route("/cities/{code}", get().to(answer.clone()));
     };
     serve(&settings, routes, shutdown).await;
+    Ok(())
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use common::keys::Keys;
+use common::program::Failure;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use tokio::runtime::Handle;
@@ -95,7 +96,10 @@ impl Api {
 /// Serves until `shutdown`, then finishes what it has begun.
 ///
 /// Everything that it needs may be away, at the start and later: what can be answered is.
-pub async fn run(settings: Settings, shutdown: Shutdown) {
+///
+/// # Errors
+/// Whatever ends the api by itself.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let api = Arc::new(Api::new(&settings));
     let look_pause = (settings.cache.bound / LOOKS_PER_BOUND).min(LOOK_PAUSE_MAX);
     tokio::spawn(Arc::clone(&api.primary).watch(look_pause, shutdown.clone()));
@@ -109,4 +113,5 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
     let routes =
         move |config: &mut ServiceConfig| http::routes::configure(config, &api, Cache::new(&redis, keys.clone()));
     http::server::serve(&settings, routes, shutdown).await;
+    Ok(())
 }

@@ -6,17 +6,49 @@ use crate::logging;
 use crate::settings::{Environment, Settings};
 use crate::shutdown::{self, Shutdown};
 
-/// Exit code for wrong settings or arguments (`EX_USAGE` of sysexits.h): the only way a program ends by itself.
-const EXIT_USAGE: u8 = 64;
+/// Wrong settings or arguments (`EX_USAGE` of sysexits.h).
+const EX_USAGE: u8 = 64;
 
-/// Runs a program: checks every setting, then runs `service` until it has drained after a signal.
+/// A fault of the program itself (`EX_SOFTWARE`).
+const EX_SOFTWARE: u8 = 70;
+
+/// The operating system refuses what every program needs (`EX_OSERR`).
+const EX_OSERR: u8 = 71;
+
+/// Why a program ends by itself. A server that is away is never a reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{line}")]
+pub struct Failure {
+    /// Exit code, as sysexits.h numbers them.
+    pub code: u8,
+    /// One line for the log: what ended, and why.
+    pub line: String,
+}
+
+impl Failure {
+    /// A setting that turned out wrong while the program ran, such as a port that can't be bound. The line names it.
+    pub fn usage(line: impl Into<String>) -> Self {
+        Self { code: EX_USAGE, line: line.into() }
+    }
+
+    /// A part that must run has ended, or something happened that can't: a supervisor starts the program anew.
+    pub fn software(line: impl Into<String>) -> Self {
+        Self { code: EX_SOFTWARE, line: line.into() }
+    }
+
+    fn system(error: &std::io::Error) -> Self {
+        Self { code: EX_OSERR, line: format!("could not start: {error}") }
+    }
+}
+
+/// Runs a program: checks every setting, then runs `service` until it has drained after a signal, or failed.
 ///
-/// With the one argument `--check` it stops after the settings. Exit codes: 0, or 64 where a setting or an argument
-/// is wrong, each named in a line of its own.
+/// With the one argument `--check` it stops after the settings. Exit codes: 0; 64 where a setting or an argument is
+/// wrong, each named in a line of its own; else that of the [`Failure`], whose line is logged as an error.
 #[expect(clippy::print_stderr, reason = "there is no log before the settings are known to be right")]
 pub fn start<Service>(name: &str, service: impl FnOnce(Settings, Shutdown) -> Service) -> ExitCode
 where
-    Service: Future<Output = ()>,
+    Service: Future<Output = Result<(), Failure>>,
 {
     let settings = match Arguments::read().and_then(|arguments| Ok((arguments, read_settings()?))) {
         Ok((Arguments::Check, _)) => return ExitCode::SUCCESS,
@@ -25,15 +57,15 @@ where
             for problem in problems {
                 eprintln!("{name}: {problem}");
             }
-            return ExitCode::from(EXIT_USAGE);
+            return ExitCode::from(EX_USAGE);
         }
     };
     logging::start(name, settings.logging);
     match run(name, settings, service) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error!("could not start: {error}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            log::error!("{failure}");
+            ExitCode::from(failure.code)
         }
     }
 }
@@ -65,31 +97,43 @@ fn run<Service>(
     name: &str,
     settings: Settings,
     service: impl FnOnce(Settings, Shutdown) -> Service,
-) -> std::io::Result<()>
+) -> Result<(), Failure>
 where
-    Service: Future<Output = ()>,
+    Service: Future<Output = Result<(), Failure>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let drain_limit = settings.drain_limit;
-    runtime.block_on(async {
-        let shutdown = shutdown::on_signal()?;
-        let past_the_limit = {
-            let shutdown = shutdown.clone();
-            async move {
-                shutdown.cancelled().await;
-                tokio::time::sleep(drain_limit).await;
-            }
-        };
-        log::info!("{name} {} starts", env!("CARGO_PKG_VERSION"));
-        tokio::select! {
-            () = service(settings, shutdown) => log::info!("{name} has stopped"),
-            () = past_the_limit => {
-                log::warn!("{name} did not finish within {} ms; ending", drain_limit.as_millis());
-            }
-        }
-        std::io::Result::Ok(())
-    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::system(&error))?;
+    let ended = runtime.block_on(drain(name, settings, service));
     // What is still blocked in a library's thread must not hold the process.
     runtime.shutdown_background();
+    ended
+}
+
+/// Runs the service, and from a signal on no longer than the drain limit.
+async fn drain<Service>(
+    name: &str,
+    settings: Settings,
+    service: impl FnOnce(Settings, Shutdown) -> Service,
+) -> Result<(), Failure>
+where
+    Service: Future<Output = Result<(), Failure>>,
+{
+    let drain_limit = settings.drain_limit;
+    let shutdown = shutdown::on_signal().map_err(|error| Failure::system(&error))?;
+    let past_the_limit = {
+        let shutdown = shutdown.clone();
+        async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(drain_limit).await;
+        }
+    };
+    log::info!("{name} {} starts", env!("CARGO_PKG_VERSION"));
+    tokio::select! {
+        ended = service(settings, shutdown) => {
+            ended?;
+            log::info!("{name} has stopped");
+        }
+        () = past_the_limit => log::warn!("{name} did not finish within {} ms; ending", drain_limit.as_millis()),
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::keys::Keys;
+use common::program::Failure;
 use common::random::Name;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
@@ -24,7 +25,10 @@ const ANEW_PAUSE: Duration = Duration::from_secs(1);
 
 /// Consumes until `shutdown`; returns when the batch in hand is applied, the group is left, and what couldn't be
 /// decoded is parked.
-pub async fn run(settings: Settings, shutdown: Shutdown) {
+///
+/// # Errors
+/// Whatever ends the consumer by itself.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
     let topic = made("the topic's client", || TopicWatch::new(&settings.kafka)).await;
     let redis = made("the redis pool", || RedisWriter::new(&settings.redis, keys.clone())).await;
@@ -43,6 +47,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
         () = consume(&settings, &mut shared) => {}
     }
     shared.dead_letters.flush().await;
+    Ok(())
 }
 
 async fn consume(settings: &Settings, shared: &mut Shared) {

@@ -12,6 +12,7 @@ mod error; // Why a term ends.
 
 use std::sync::Arc;
 
+use common::program::Failure;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use tokio::sync::watch;
@@ -20,7 +21,10 @@ use crate::kafka::topics::Topics;
 use common::log_once::LogOnce;
 
 /// Relays until `shutdown`; returns once what had been begun is published, or can't be.
-pub async fn run(settings: Settings, shutdown: Shutdown) {
+///
+/// # Errors
+/// Whatever ends the worker by itself.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let kafka_away = Arc::new(LogOnce::default());
     let fit = watch::Sender::new(false);
     let topic_is_fit = fit.subscribe();
@@ -28,4 +32,5 @@ pub async fn run(settings: Settings, shutdown: Shutdown) {
         () = leader::lead(&settings, &kafka_away, topic_is_fit, &shutdown) => {}
         () = Topics::new(&settings.kafka, Arc::clone(&kafka_away), fit).watch() => {}
     }
+    Ok(())
 }

@@ -46,7 +46,7 @@ pub(crate) fn create(
 const SETTINGS: &[(&str, &str)] = &[
     // Redis holds the truth about offsets; `Member` commits what is applied.
     ("enable.auto.commit", "false"),
-    ("enable.auto.offset.redis", "false"),
+    ("enable.auto.offset.store", "false"),
     ("auto.offset.reset", "error"),
     // An open transaction made by hand would hide every heartbeat behind it.
     ("isolation.level", "read_uncommitted"),

@@ -22,7 +22,7 @@ const AWAY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long changes are kept: whoever was away for longer empties the cache anyway (milliseconds: 24 h).
 const RETENTION_MS: &str = "86400000";
 
-/// How long dead received wait for somebody to look at them (milliseconds: 7 days).
+/// How long dead letters wait for somebody to look at them (milliseconds: 7 days).
 const DEAD_LETTER_RETENTION_MS: &str = "604800000";
 
 /// The line for a Kafka that doesn't answer.

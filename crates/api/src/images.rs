@@ -41,7 +41,7 @@ const NAME_BYTES_MAX: usize = 1_024;
 /// Region that requests are signed for; stores that aren't Amazon's take any, and this one is their default.
 const REGION: &str = "us-east-1";
 
-/// The store.
+/// The store, or the folder.
 pub(crate) struct Images {
     backend: Backend,
     /// For the log.
@@ -75,6 +75,9 @@ pub(crate) enum NoImage {
     /// No object bears this name.
     #[error("there is no such image")]
     Unknown,
+    /// Another version has taken the place of the one that was looked at.
+    #[error("it was replaced meanwhile")]
+    Replaced,
     /// The store is away, or refuses.
     #[error("{0}")]
     Unavailable(String),
@@ -118,10 +121,19 @@ impl Images {
         self.get(name, GetOptions::new()).await
     }
 
-    /// A part of the very image that was looked at.
-    pub(crate) async fn open_range(&self, name: &Path, looked_at: &Image, range: Range<u64>) -> Result<Image, NoImage> {
-        let options = GetOptions::new().with_range(Some(range)).with_if_match(looked_at.entity_tag.clone());
-        self.get(name, options).await
+    /// The version that was looked at: a range of its bytes, or all of them.
+    ///
+    /// # Errors
+    /// [`NoImage::Replaced`] where there is another version now.
+    pub(crate) async fn open_version(
+        &self,
+        name: &Path,
+        looked_at: &Image,
+        range: Option<Range<u64>>,
+    ) -> Result<Image, NoImage> {
+        // A weak tag equals nothing where it must be the same to the byte.
+        let tag = looked_at.entity_tag.clone().filter(|tag| !tag.starts_with("W/"));
+        self.get(name, GetOptions::new().with_range(range).with_if_match(tag)).await
     }
 
     /// Whether the last look found it missing.
@@ -153,6 +165,7 @@ impl Images {
         match timeout(FIRST_BYTE_LIMIT, store.get_opts(name, options)).await {
             Ok(Ok(result)) => Ok(result.into()),
             Ok(Err(error)) if is_unknown(&error) => Err(NoImage::Unknown),
+            Ok(Err(Error::Precondition { .. })) => Err(NoImage::Replaced),
             Ok(Err(error)) => Err(NoImage::Unavailable(describe(&error))),
             Err(_) => Err(NoImage::Unavailable("it does not answer".to_owned())),
         }

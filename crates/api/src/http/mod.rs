@@ -1,6 +1,12 @@
 //! HTTP: the server, its routes, and errors as clients see them.
 
-pub(crate) mod open_file_limit; // Each connection is an open file.
-pub(crate) mod problem; // RFC 9457.
-pub(crate) mod routes; // Which path is answered by what.
 pub mod server; // Listens, serves, drains.
+
+pub(crate) mod open_file_limit; // Each connection is an open file.
+
+pub(crate) mod routes; // Which path is answered by what.
+
+pub(crate) mod conditional; // If-Match and the like: which answer an image's version makes of them.
+pub(crate) mod presentation; // What a browser may do with an object of the store.
+
+pub(crate) mod problem; // Errors as RFC 9457 has them.

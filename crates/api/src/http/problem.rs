@@ -20,7 +20,8 @@ pub(crate) enum Problem {
     UnknownCode,
     InvalidImageName,
     UnknownImage,
-    /// Bears the image's size in bytes.
+    PreconditionFailed,
+    /// With the image's size in bytes.
     RangeNotSatisfiable(u64),
     UnknownPath,
     MethodNotAllowed,
@@ -63,6 +64,12 @@ impl Problem {
             Self::UnknownImage => {
                 (StatusCode::NOT_FOUND, "unknown-image", "Unknown image", "There is no image with this name.")
             }
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "Precondition failed",
+                "The image isn't the version that If-Match or If-Unmodified-Since asks for.",
+            ),
             Self::RangeNotSatisfiable(_) => (
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 "range-not-satisfiable",

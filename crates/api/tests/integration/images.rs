@@ -103,6 +103,74 @@ async fn a_range_is_a_part_of_the_same_image() {
 }
 
 #[tokio::test]
+async fn conditions_are_weighed_for_whole_images_parts_and_heads_alike() {
+    let pictures = Pictures::new().await;
+    let image = pictures.get(&[]).await;
+    let (tag, date) = (image.header("etag"), image.header("last-modified"));
+    let part = ("range", "bytes=5-9");
+    let old = "Sat, 29 Oct 1994 19:43:31 GMT";
+    for precondition in [("if-match", "\"old\""), ("if-unmodified-since", old)] {
+        for headers in [&[precondition][..], &[precondition, part], &[precondition, ("if-none-match", tag)]] {
+            let answer = pictures.get(headers).await;
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (412, "application/problem+json"),
+                "{headers:?}"
+            );
+        }
+        let (name, value) = precondition;
+        let head =
+            format!("HEAD /image/sofia.png HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{name}: {value}\r\n\r\n");
+        let head = pictures.http.raw(head.as_bytes()).await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 412 ") && head.ends_with("\r\n\r\n"), "{head}");
+    }
+    for precondition in [("if-match", tag), ("if-match", "*"), ("if-unmodified-since", date)] {
+        assert_eq!(pictures.get(&[precondition]).await.body, BYTES);
+        let answer = pictures.get(&[precondition, part]).await;
+        assert_eq!((answer.status, answer.text().as_str()), (206, "56789"), "{precondition:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_is_resumed_after_the_image_was_replaced_is_not_spliced() {
+    let pictures = Pictures::new().await;
+    let first = pictures.get(&[("range", "bytes=0-4")]).await;
+    let (tag, rest) = (first.header("etag"), ("range", "bytes=5-"));
+    std::fs::write(pictures.folder.join("new"), "ABCDEFGHIJKL").unwrap();
+    std::fs::rename(pictures.folder.join("new"), pictures.folder.join("sofia.png")).unwrap();
+    assert_eq!(pictures.get(&[rest, ("if-match", tag)]).await.status, 412);
+    let whole = pictures.get(&[rest, ("if-range", tag)]).await;
+    assert_eq!((whole.status, whole.text().as_str()), (200, "ABCDEFGHIJKL"));
+}
+
+#[tokio::test]
+async fn what_could_run_scripts_is_saved_and_not_shown() {
+    let pictures = Pictures::new().await;
+    let script = "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
+    for (name, content_type) in [
+        ("page.html", "application/octet-stream"),
+        ("page.xhtml", "application/octet-stream"),
+        ("script.js", "application/octet-stream"),
+        ("notes", "application/octet-stream"),
+        ("logo.svg", "image/svg+xml"),
+    ] {
+        std::fs::write(pictures.folder.join(name), script).unwrap();
+        let whole = pictures.http.get(&format!("/image/{name}")).await.unwrap();
+        let part = pictures.http.try_get(&format!("/image/{name}"), &[("range", "bytes=0-3")]).await.unwrap();
+        for answer in [whole, part] {
+            assert_eq!(answer.header("content-type"), content_type, "{name}");
+            assert_eq!(answer.header("content-disposition"), "attachment", "{name}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{name}");
+            let policy = answer.header("content-security-policy");
+            assert!(policy.contains("default-src 'none'") && policy.contains("sandbox"), "{name}: {policy}");
+        }
+    }
+    let shown = pictures.get(&[]).await;
+    assert_eq!((shown.header("content-type"), shown.header("x-content-type-options")), ("image/png", "nosniff"));
+    assert_eq!(shown.header("content-disposition"), "");
+}
+
+#[tokio::test]
 async fn no_name_leads_out_of_the_folder() {
     let pictures = Pictures::new().await;
     let (long, longer) = ("a".repeat(300), "a".repeat(2_000));

@@ -1,73 +1,82 @@
-//! `GET /image/{file_name}`: an image from the store, whole or a range of it, or nothing where the client has it.
+//! `GET /image/{file_name}`: an image from the store, whole or a part of it, or nothing where the client has it.
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{
-    ACCEPT_RANGES, ByteRangeSpec, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ContentRange, ContentRangeSpec, ETag,
-    EntityTag, Header, HttpDate, IfModifiedSince, IfNoneMatch, IfRange, LastModified, RANGE, Range,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ByteRangeSpec, CACHE_CONTROL, CONTENT_ENCODING, ContentRange, ContentRangeSpec, ETag, EntityTag,
+    HttpDate, LastModified,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Path};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use futures_util::stream;
+use object_store::path::Path as Name;
 
 use crate::Api;
+use crate::http::conditional::{Verdict, Version, depends_on_version, judge};
+use crate::http::presentation::Presentation;
 use crate::http::problem::Problem;
-use crate::images::{Image, NoImage, parse_name};
+use crate::images::{Image, Images, NoImage, parse_name};
 
-/// What stores say about an object whose type nobody told them: then the name's ending says more.
-const UNTYPED: [&str; 3] = ["application/octet-stream", "binary/octet-stream", "text/plain; charset=utf-8"];
+/// How often an image is looked at that is replaced between the look and the read.
+const LOOKS_MAX: u32 = 3;
 
 pub(crate) async fn get(request: HttpRequest, name: Path<String>, api: Data<Api>) -> Result<HttpResponse, Problem> {
     let name = parse_name(&name).ok_or(Problem::InvalidImageName)?;
-    let headers = request.headers();
-    let is_plain = request.method() == Method::GET
-        && !headers.contains_key(RANGE)
-        && !headers.contains_key(IfNoneMatch::name())
-        && !headers.contains_key(IfModifiedSince::name());
-    if is_plain {
-        let image = api.images.open(&name).await?;
-        return Ok(describe(&image, name.as_ref(), StatusCode::OK).body(SizedStream::new(image.size, image.bytes)));
+    if request.method() == Method::GET && !depends_on_version(&request) {
+        return Ok(whole(api.images.open(&name).await?, &name));
     }
-    let image = api.images.look(&name).await?;
-    if is_known_to_client(&request, &image) {
-        return Ok(describe(&image, name.as_ref(), StatusCode::NOT_MODIFIED).finish());
-    }
-    if request.method() == Method::HEAD {
-        let no_bytes = stream::empty::<object_store::Result<Bytes>>();
-        return Ok(describe(&image, name.as_ref(), StatusCode::OK).body(SizedStream::new(image.size, no_bytes)));
-    }
-    match range(&request, &image) {
-        None => {
-            let image = api.images.open(&name).await?;
-            Ok(describe(&image, name.as_ref(), StatusCode::OK).body(SizedStream::new(image.size, image.bytes)))
+    for _ in 1..LOOKS_MAX {
+        match answer(&request, &api.images, &name).await {
+            Err(NoImage::Replaced) => {}
+            ended => return ended.map_err(Problem::from),
         }
-        Some(spec) => {
-            let unsatisfiable = Problem::RangeNotSatisfiable(image.size);
-            let (first, last) = spec.to_satisfiable_range(image.size).ok_or(unsatisfiable)?;
-            let part = api.images.open_range(&name, &image, first..last + 1).await?;
-            let range = ContentRangeSpec::Bytes { range: Some((first, last)), instance_length: Some(image.size) };
-            Ok(describe(&image, name.as_ref(), StatusCode::PARTIAL_CONTENT)
-                .insert_header(ContentRange(range))
-                .body(SizedStream::new(last + 1 - first, part.bytes)))
+    }
+    answer(&request, &api.images, &name).await.map_err(Problem::from)
+}
+
+/// Looks at the image, and answers with that very version, or with the problem that its conditions make.
+async fn answer(request: &HttpRequest, images: &Images, name: &Name) -> Result<HttpResponse, NoImage> {
+    let image = images.look(name).await?;
+    match judge(request, &version(&image)) {
+        Verdict::PreconditionFailed => Ok(Problem::PreconditionFailed.error_response()),
+        Verdict::NotModified => Ok(describe(&image, name, StatusCode::NOT_MODIFIED).finish()),
+        Verdict::Whole if request.method() == Method::HEAD => {
+            let no_bytes = stream::empty::<object_store::Result<Bytes>>();
+            Ok(describe(&image, name, StatusCode::OK).body(SizedStream::new(image.size, no_bytes)))
         }
+        Verdict::Whole => Ok(whole(images.open_version(name, &image, None).await?, name)),
+        Verdict::Part(range) => part(images, name, &image, &range).await,
     }
 }
 
+fn whole(image: Image, name: &Name) -> HttpResponse {
+    describe(&image, name, StatusCode::OK).body(SizedStream::new(image.size, image.bytes))
+}
+
+async fn part(images: &Images, name: &Name, image: &Image, range: &ByteRangeSpec) -> Result<HttpResponse, NoImage> {
+    let Some((first, last)) = range.to_satisfiable_range(image.size) else {
+        return Ok(Problem::RangeNotSatisfiable(image.size).error_response());
+    };
+    let part = images.open_version(name, image, Some(first..last + 1)).await?;
+    let range = ContentRangeSpec::Bytes { range: Some((first, last)), instance_length: Some(image.size) };
+    Ok(describe(image, name, StatusCode::PARTIAL_CONTENT)
+        .insert_header(ContentRange(range))
+        .body(SizedStream::new(last + 1 - first, part.bytes)))
+}
+
 /// Everything but the bytes.
-fn describe(image: &Image, name: &str, status: StatusCode) -> HttpResponseBuilder {
+fn describe(image: &Image, name: &Name, status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
+    let version = version(image);
     response
         .insert_header((CACHE_CONTROL, "no-cache"))
         .insert_header((ACCEPT_RANGES, "bytes"))
-        // A browser must not find a script in what somebody uploaded as a picture.
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header(LastModified(HttpDate::from(image.modified)));
-    if let Some(tag) = entity_tag(image) {
+        .insert_header(LastModified(version.modified));
+    if let Some(tag) = version.entity_tag {
         response.insert_header(ETag(tag));
     }
     if status != StatusCode::NOT_MODIFIED {
-        response.insert_header((CONTENT_TYPE, content_type(image, name)));
+        Presentation::of(image.content_type.as_deref(), name.as_ref()).describe(&mut response);
         if let Some(encoding) = &image.content_encoding {
             response.insert_header((CONTENT_ENCODING, encoding.as_str()));
         }
@@ -75,49 +84,20 @@ fn describe(image: &Image, name: &str, status: StatusCode) -> HttpResponseBuilde
     response
 }
 
-fn content_type(image: &Image, name: &str) -> String {
-    let stored = image.content_type.as_deref();
-    let by_name = || mime_guess::from_path(name).first_raw().or(stored);
-    let told = stored.filter(|stored| !UNTYPED.contains(stored));
-    told.or_else(by_name).unwrap_or("application/octet-stream").to_owned()
-}
-
-/// Stores spell it with or without quotes.
-fn entity_tag(image: &Image) -> Option<EntityTag> {
-    let spelled = image.entity_tag.as_deref()?;
-    spelled.parse().or_else(|_| format!("\"{spelled}\"").parse()).ok()
-}
-
-/// `If-Modified-Since` counts only where there is no `If-None-Match` (RFC 9110, 13.2.2).
-fn is_known_to_client(request: &HttpRequest, image: &Image) -> bool {
-    if request.headers().contains_key(IfNoneMatch::name()) {
-        return match (request.get_header(), entity_tag(image)) {
-            (Some(IfNoneMatch::Any), _) => true,
-            (Some(IfNoneMatch::Items(tags)), Some(tag)) => tags.iter().any(|known| known.weak_eq(&tag)),
-            _ => false,
-        };
-    }
-    request.get_header().is_some_and(|IfModifiedSince(since)| HttpDate::from(image.modified) <= since)
-}
-
-/// The one range that is asked for and still of this image. Of several, or of other units, none: the answer is whole.
-fn range(request: &HttpRequest, image: &Image) -> Option<ByteRangeSpec> {
-    let Some(Range::Bytes(ranges)) = request.get_header() else { return None };
-    let [range] = ranges.as_slice() else { return None };
-    let is_of_this = match request.get_header() {
-        Some(IfRange::EntityTag(known)) => entity_tag(image).is_some_and(|tag| tag.strong_eq(&known)),
-        Some(IfRange::Date(date)) => HttpDate::from(image.modified) == date,
-        None => !request.headers().contains_key(IfRange::name()),
-    };
-    is_of_this.then(|| range.clone())
+/// Stores spell an entity tag with or without quotes.
+fn version(image: &Image) -> Version {
+    let spelled = image.entity_tag.as_deref();
+    let parse = |tag: &str| tag.parse().or_else(|_| format!("\"{tag}\"").parse()).ok();
+    let entity_tag: Option<EntityTag> = spelled.and_then(parse);
+    Version { entity_tag, modified: HttpDate::from(image.modified) }
 }
 
 impl From<NoImage> for Problem {
     fn from(cause: NoImage) -> Self {
         match cause {
             NoImage::Unknown => Self::UnknownImage,
-            NoImage::Unavailable(why) => {
-                log::debug!("an image can't be read: {why}");
+            NoImage::Replaced | NoImage::Unavailable(_) => {
+                log::debug!("an image can't be read: {cause}");
                 Self::StoreUnavailable
             }
         }

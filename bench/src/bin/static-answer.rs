@@ -24,6 +24,5 @@ async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let routes = move |config: &mut ServiceConfig| {
         config.route("/cities/{code}", get().to(answer.clone()));
     };
-    serve(&settings, routes, shutdown).await;
-    Ok(())
+    serve(&settings, routes, shutdown).await
 }

@@ -112,6 +112,5 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> 
     let (keys, redis) = (Keys::new(&settings.redis.key_prefix, settings.kafka.shards), settings.redis.clone());
     let routes =
         move |config: &mut ServiceConfig| http::routes::configure(config, &api, Cache::new(&redis, keys.clone()));
-    http::server::serve(&settings, routes, shutdown).await;
-    Ok(())
+    http::server::serve(&settings, routes, shutdown).await
 }

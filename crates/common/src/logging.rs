@@ -19,6 +19,8 @@ pub fn start(program: &str, settings: Logging) {
         .filter_module(SHARED, settings.level)
         // An error for every try, beside ours for the first one that names the same cause.
         .filter_module("rustls_platform_verifier", LevelFilter::Off)
+        // An error for each request that can't be read, which anybody can send: the api counts them.
+        .filter_module("actix_http::h1", LevelFilter::Off)
         .target(Target::Pipe(Box::new(Output { both: settings.both })))
         .format(move |line, record| {
             let (time, level, text) = (line.timestamp(), record.level(), one_line(&record.args().to_string()));

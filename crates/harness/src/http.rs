@@ -105,12 +105,20 @@ impl Http {
     /// # Errors
     /// If there is no connection, or it breaks before a first byte.
     pub async fn raw(&self, request: &[u8]) -> std::io::Result<String> {
+        self.raw_within(Duration::from_secs(1), request).await
+    }
+
+    /// As [`Http::raw`], until nothing comes for `silence`.
+    ///
+    /// # Errors
+    /// As [`Http::raw`].
+    pub async fn raw_within(&self, silence: Duration, request: &[u8]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         // The server may answer and close before it has read all.
         let written = stream.write_all(request).await;
         let mut answer = Vec::new();
         let mut buffer = [0; 4096];
-        while let Ok(read) = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut buffer)).await {
+        while let Ok(read) = tokio::time::timeout(silence, stream.read(&mut buffer)).await {
             match read {
                 Ok(0) => break,
                 Ok(length) => answer.extend_from_slice(&buffer[..length]),

@@ -16,6 +16,10 @@ const RETRY_AFTER_S: u32 = 1;
 /// Everything that can be wrong with a request, or with us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
+    MalformedRequest,
+    HeaderTooLarge,
+    UriTooLong,
+    RequestTimeout,
     InvalidCode,
     UnknownCode,
     InvalidImageName,
@@ -43,6 +47,27 @@ impl Problem {
     /// Status, name, title, detail.
     fn parts(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         match self {
+            Self::MalformedRequest => (
+                StatusCode::BAD_REQUEST,
+                "malformed-request",
+                "Not a request",
+                "What arrived can't be read as a request of HTTP/1.1 or HTTP/1.0.",
+            ),
+            Self::HeaderTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "header-too-large",
+                "Header too large",
+                "A request's header may have 96 fields and 128 KiB in all.",
+            ),
+            Self::UriTooLong => {
+                (StatusCode::URI_TOO_LONG, "uri-too-long", "URI too long", "A request's URI may have 65534 bytes.")
+            }
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "request-timeout",
+                "Request timeout",
+                "The request's header took too long to arrive.",
+            ),
             Self::InvalidCode => (
                 StatusCode::BAD_REQUEST,
                 "invalid-code",

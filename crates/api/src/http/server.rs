@@ -1,26 +1,30 @@
 //! The HTTP server: listens, serves until it is told to stop, and lets what it has begun finish.
 
-use std::any::Any;
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Payload, ServiceRequest};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer};
-use common::settings::Settings;
+use common::program::Failure;
+use common::settings::{self, Settings};
 use common::shutdown::Shutdown;
-use log::Level;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
+use crate::http::connection::{Connection, linger};
+use crate::http::connection_log::ConnectionLog;
+use crate::http::exchange::{Answering, Body, Exchange};
 use crate::http::open_file_limit;
-use common::log_once::LogOnce;
-
-/// Between two tries to listen on a port that another program has.
-const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// For a request's header to arrive: a client that is slower than this is broken, or means harm.
 const HEADER_LIMIT: Duration = Duration::from_secs(5);
@@ -30,6 +34,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a client may take nothing of an answer that is on its way: it holds a connection and the answer.
 const UNREAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a client may go on sending a body that nobody reads, before its connection is closed.
+const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Connections that the system keeps for us until we accept them: those of a burst.
 const BACKLOG: u32 = 1_024;
@@ -41,9 +48,14 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Routes for F {}
 
 /// Serves until `shutdown`; then no connection is accepted, requests that were read are answered, and idle connections
 /// are closed.
-pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown) {
+///
+/// # Errors
+/// If the address can't be bound, or the server ends by itself.
+pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown) -> Result<(), Failure> {
     open_file_limit::allow(settings.http.connections_max);
-    let Some(server) = listen(settings, routes, &shutdown).await else { return };
+    let log = Arc::new(ConnectionLog::new());
+    let server = listen(settings, routes, Arc::clone(&log)).map_err(|error| not_bound(&settings.http, &error))?;
+    log::info!("listens on {}:{}", settings.http.host, settings.http.port);
     let handle = server.handle();
     let stop = async {
         shutdown.cancelled().await;
@@ -53,51 +65,88 @@ pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown)
     let ended = tokio::select! {
         ended = server => ended,
         never = stop => never,
+        never = log.tell_regularly() => match never {},
     };
-    if let Err(error) = ended {
-        log::error!("the HTTP server ended: {error}");
+    log.tell();
+    match ended {
+        Ok(()) if shutdown.is_cancelled() => Ok(()),
+        Ok(()) => Err(Failure::software("the HTTP server ended")),
+        Err(error) => Err(Failure::software(format!("the HTTP server ended: {error}"))),
     }
 }
 
-/// Tries until the port is free; `None`: stopped before.
-async fn listen(settings: &Settings, routes: impl Routes, shutdown: &Shutdown) -> Option<Server> {
-    let trouble = LogOnce::for_requests();
-    let address = (settings.http.host.as_str(), settings.http.port);
-    loop {
-        match bind(settings, routes.clone()) {
-            Ok(server) => {
-                trouble.has_ended("the port is free now");
-                log::info!("listens on {}:{}", address.0, address.1);
-                return Some(server);
-            }
-            Err(error) => {
-                trouble.holds(Level::Error, format!("can't listen on {}:{}: {error}", address.0, address.1));
-            }
-        }
-        shutdown.run_until_cancelled(sleep(BIND_PAUSE)).await?;
-    }
-}
-
-fn bind(settings: &Settings, routes: impl Routes) -> io::Result<Server> {
+fn listen(settings: &Settings, routes: impl Routes, log: Arc<ConnectionLog>) -> io::Result<Server> {
     let workers = settings.http.workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-    HttpServer::new(move || App::new().configure(&routes))
+    let builder = Server::build()
         .workers(workers)
-        .max_connections(settings.http.connections_max.div_ceil(workers))
+        .max_concurrent_connections(settings.http.connections_max.div_ceil(workers))
         .backlog(BACKLOG)
-        .client_request_timeout(HEADER_LIMIT)
-        .keep_alive(KEEP_ALIVE)
-        .on_connect(|connection, _| end_where_nothing_is_read(connection))
         // The limit for the whole program is kept by whoever started us.
         .shutdown_timeout(settings.drain_limit.as_secs() + 1)
-        .disable_signals()
-        .bind((settings.http.host.as_str(), settings.http.port))
-        .map(HttpServer::run)
+        .disable_signals();
+    let stops = builder.graceful_shutdown_signal();
+    let address = (settings.http.host.as_str(), settings.http.port);
+    Ok(builder.bind("http", address, move || connections(routes.clone(), stops.clone(), Arc::clone(&log)))?.run())
+}
+
+/// As `actix_web::HttpServer` does it, but with [`Connection`] between the socket and the parser.
+fn connections(
+    routes: impl Routes,
+    stops: GracefulShutdownSignal,
+    log: Arc<ConnectionLog>,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let app = App::new().configure(routes).wrap_fn(|request, handlers| {
+        let answering = begin(&request);
+        let answer = handlers.call(request);
+        async move { Ok(answer.await?.map_into_boxed_body().map_body(|_, bytes| Body::new(bytes, answering))) }
+    });
+    let parser = HttpService::build()
+        .client_request_timeout(HEADER_LIMIT)
+        .client_disconnect_timeout(DISCONNECT_LIMIT)
+        .keep_alive(KEEP_ALIVE)
+        .graceful_shutdown_signal(move || {
+            let stops = stops.clone();
+            async move { stops.notified().await }
+        })
+        .on_connect_ext(|connection: &Connection, data| drop(data.insert(connection.exchange())))
+        .h1(map_config(app.into_factory().map_err(|error| error.error_response()), |()| AppConfig::default()));
+    apply_fn_factory(parser, move |stream: TcpStream, parser| {
+        end_where_nothing_is_read(&stream);
+        let client = stream.peer_addr().ok();
+        let (stream, exchange) = (Rc::new(RefCell::new(stream)), Rc::new(Exchange::default()));
+        let served = parser.call((Connection::new(&stream, &exchange), client));
+        let log = Arc::clone(&log);
+        async move {
+            if let Err(end) = served.await {
+                log.note(&end);
+            }
+            if let Some(stream) = Rc::into_inner(stream).filter(|_| exchange.is_refused()) {
+                linger(stream.into_inner()).await;
+            }
+            Ok(())
+        }
+    })
+}
+
+/// A request was read: tells its connection, until the answer's body is written.
+fn begin(request: &ServiceRequest) -> Option<Answering> {
+    let has_body = !matches!(request.parts().1, Payload::None);
+    request.conn_data::<Rc<Exchange>>().map(|exchange| exchange.begin(has_body))
+}
+
+/// The setting that is wrong where the address can't be bound.
+fn not_bound(http: &settings::Http, error: &io::Error) -> Failure {
+    let setting = match error.kind() {
+        ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "HTTP_PORT",
+        _ => "HTTP_HOST",
+    };
+    Failure::usage(format!("{setting}: can't listen on {}:{}: {error}", http.host, http.port))
 }
 
 /// The server waits for ever until an answer is read; the system doesn't, where it can.
-fn end_where_nothing_is_read(connection: &dyn Any) {
+fn end_where_nothing_is_read(stream: &TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+    {
         let limit = u32::try_from(UNREAD_LIMIT.as_millis()).unwrap_or(u32::MAX);
         if let Err(error) = set_tcp_user_timeout(stream, limit) {
             log::debug!("a connection has no limit for what isn't read: {error}");

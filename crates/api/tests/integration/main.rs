@@ -3,6 +3,7 @@
 mod setup; // a database, a Redis, the api between them, and hands for what worker and consumer do
 
 mod answers; // what is answered to whom, and what is refused
+mod connections; // requests that are none, many at once, HEAD
 mod fills; // when a value is filled, and when it must not be
 mod flights; // how many statements many clients cost
 mod images; // pictures from a folder

@@ -42,15 +42,3 @@ async fn idle_connections_do_not_delay_a_stop() {
     // A stop that waited for it would take `DRAIN_LIMIT_MS`, 8 s.
     setup.api.stop(SOON).await;
 }
-
-#[tokio::test]
-async fn a_port_that_is_taken_is_waited_for() {
-    let setup = Setup::new().await;
-    let port = setup.http.port.to_string();
-    let (mut second, _) = harness::Program::api([setup.database.settings(), setup.redis.settings()].concat());
-    second.restart_with(harness::settings([("HTTP_PORT", &port)]));
-    second.wait_log(SOON, "can't listen on 127.0.0.1").await;
-    drop(setup);
-    second.wait_log(SOON, "listens on 127.0.0.1").await;
-    second.stop(SOON).await;
-}

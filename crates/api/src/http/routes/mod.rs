@@ -16,8 +16,8 @@ use crate::redis::cache::Cache;
 /// Adds all routes to one thread of a server; `cache` is that thread's own.
 pub(crate) fn configure(config: &mut ServiceConfig, api: &Arc<Api>, cache: Cache) {
     macro_rules! read_only {
-        ($path:literal, $handler:path) => {
-            resource($path)
+        ($paths:expr, $handler:path) => {
+            resource($paths)
                 .route(get().to($handler))
                 .route(head().to($handler))
                 .default_service(route().to(async || Problem::MethodNotAllowed.error_response()))
@@ -28,8 +28,8 @@ pub(crate) fn configure(config: &mut ServiceConfig, api: &Arc<Api>, cache: Cache
         .app_data(Data::new(cache))
         .service(read_only!("/cities/{code}", cities::get))
         .service(read_only!("/image/{file_name}", images::get))
-        .service(read_only!("/health", health::health))
-        .service(read_only!("/livez", health::health))
-        .service(read_only!("/readyz", health::ready))
+        .service(read_only!(["/health", "/health/"], health::health))
+        .service(read_only!(["/livez", "/livez/"], health::health))
+        .service(read_only!(["/readyz", "/readyz/"], health::ready))
         .default_service(route().to(async || -> HttpResponse { Problem::UnknownPath.error_response() }));
 }

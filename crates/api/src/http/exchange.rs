@@ -1,0 +1,130 @@
+//! Whether a connection's request is being answered: what the connection and its answers tell each other.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::web::Bytes;
+
+/// Shared by a connection and the answers on it, which are all made in one thread.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    /// Answers that have begun and not ended: of the handlers, never the server's own.
+    open: Cell<u32>,
+    /// The next request must wait until they have ended.
+    holds_next: Cell<bool>,
+    /// Since this was asked last, an answer has begun or ended.
+    answered: Cell<bool>,
+    /// Waits until the next request may be read.
+    waiting: Cell<Option<Waker>>,
+    /// What came wasn't a request, and was answered as that.
+    refused: Cell<bool>,
+}
+
+/// One answer, as long as it isn't ready to be written as a whole.
+pub(crate) struct Answering(Rc<Exchange>);
+
+impl Exchange {
+    /// A request was read. One with a body must be read on while it is answered.
+    pub(crate) fn begin(self: &Rc<Self>, has_body: bool) -> Answering {
+        self.open.set(self.open.get() + 1);
+        self.holds_next.set(!has_body);
+        self.answered.set(true);
+        Answering(Rc::clone(self))
+    }
+
+    /// Whether the next request must wait.
+    pub(crate) fn holds_next(&self) -> bool {
+        self.holds_next.get()
+    }
+
+    /// Wakes whoever reads once the next request need not wait any longer.
+    pub(crate) fn wake_reader(&self, reader: &Waker) {
+        self.waiting.set(Some(reader.clone()));
+    }
+
+    /// What came wasn't a request, and the answer that says so is written.
+    pub(crate) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether the connection ends with such an answer.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.get()
+    }
+
+    /// Whether what was added to the output since this was asked last is, at least in part, an answer.
+    pub(crate) fn take_answered(&self) -> bool {
+        self.answered.take() || self.open.get() > 0
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let exchange = &self.0;
+        exchange.open.set(exchange.open.get() - 1);
+        exchange.answered.set(true);
+        if exchange.open.get() == 0 {
+            exchange.holds_next.set(false);
+            if let Some(reader) = exchange.waiting.take() {
+                reader.wake();
+            }
+        }
+    }
+}
+
+/// An answer's body, which ends the answer when the server has taken all of it, or gives up.
+pub(crate) struct Body {
+    bytes: BoxBody,
+    _answering: Option<Answering>,
+}
+
+impl Body {
+    pub(crate) fn new(bytes: BoxBody, answering: Option<Answering>) -> Self {
+        Self { bytes, _answering: answering }
+    }
+}
+
+impl MessageBody for Body {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.bytes.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.bytes).poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::Exchange;
+
+    #[test]
+    fn the_next_request_waits_while_one_without_a_body_is_answered() {
+        let exchange = Rc::new(Exchange::default());
+        assert!(!exchange.holds_next());
+        let answering = exchange.begin(false);
+        assert!(exchange.holds_next());
+        drop(answering);
+        assert!(!exchange.holds_next());
+        let _answering = exchange.begin(true);
+        assert!(!exchange.holds_next());
+    }
+
+    #[test]
+    fn output_is_an_answer_from_its_begin_until_it_was_asked_after_its_end() {
+        let exchange = Rc::new(Exchange::default());
+        assert!(!exchange.take_answered());
+        let answering = exchange.begin(false);
+        assert!(exchange.take_answered() && exchange.take_answered());
+        drop(answering);
+        assert!(exchange.take_answered());
+        assert!(!exchange.take_answered());
+    }
+}

@@ -30,7 +30,8 @@ pub fn config(settings: &Postgres, program: &str, statement_timeout: Duration, l
         ("default_transaction_deferrable", "off"),
         ("row_security", "off"),
         ("synchronous_commit", "local"),
-        ("jit", "off"), // Our statements are short; compiling them is not.
+        ("extra_float_digits", "1"), // Each float in the fewest digits that are exactly it.
+        ("jit", "off"),              // Our statements are short; compiling them is not.
         ("statement_timeout", &statement_timeout.as_millis().to_string()),
         ("lock_timeout", &lock_timeout.as_millis().to_string()),
     ]

@@ -26,7 +26,7 @@ columns (name, column_name, types, expected) as (
   values
     ('city', 'name', array['bpchar', 'varchar', 'text'], 'a text'),
     ('city', 'countrycode', array['bpchar', 'varchar', 'text'], 'a text'),
-    ('city', 'population', array['int2', 'int4', 'int8', 'numeric'], 'a number'),
+    ('city', 'population', array['int2', 'int4', 'int8', 'numeric', 'float4', 'float8'], 'a number'),
     ('country', 'code', array['bpchar', 'varchar', 'text'], 'a text')
 ),
 problems (rank, line) as (

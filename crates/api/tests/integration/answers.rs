@@ -73,7 +73,7 @@ async fn adopted_tables_may_have_other_types_padding_case_and_nulls() {
         let answer = setup.get("BGR").await;
         assert_eq!(answer.source(), source);
         let data =
-            r#"[{"name":null,"population":5},{"name":"Small","population":2},{"name":"Unknown","population":null}]"#;
+            r#"[{"name":null,"population":5},{"name":"Small","population":1.6},{"name":"Unknown","population":null}]"#;
         assert_eq!(answer.json()["data"].to_string(), data);
     }
 }

@@ -1,7 +1,7 @@
 //! Tables that were there before: good ones are adopted and left untouched, bad ones refused in one line until they are
 //! put right.
 
-use harness::{Database, Settings, System, eventually, holds, settings};
+use harness::{Database, Settings, System, eventually, settings};
 
 use crate::{MEND_LIMIT, TRAVEL_LIMIT};
 
@@ -74,19 +74,17 @@ async fn a_partitioned_table_is_adopted_with_its_partitions() {
     }
 }
 
-/// Starts on what is wrong: the worker says so in one line that contains `what`, nothing is changed, `/readyz` is not
-/// content; after `mend` all is well by itself.
+/// Starts on what is wrong: the worker says so in one line that contains `what`, nothing is changed, `/status` says what
+/// it leads to; after `mend` all is well by itself.
 async fn is_refused(wrong: &str, what: &str, mend: &str) {
     let database = Database::new().await;
     database.execute(wrong).await;
     let system = System::launch(database, Settings::new()).await;
     let line = system.worker.wait_log(MEND_LIMIT, what).await;
     assert!(line.contains("ERROR"), "{line}");
-    eventually(TRAVEL_LIMIT, "/readyz is not content", async || {
-        let ready = system.http.get("/readyz").await?;
-        holds(ready.status == 503 && ready.text().contains("no heartbeat row"), ready.text())
-    })
-    .await;
+    eventually(TRAVEL_LIMIT, "/status names it", async || system.http.fails("relay", "no heartbeat row").await).await;
+    let ready = system.http.get("/readyz").await.unwrap();
+    assert_eq!(ready.status, 200, "it has nothing to do with what the api can answer: {}", ready.text());
     let ours = "select count(*) from pg_trigger where not tgisinternal";
     assert_eq!(system.database.number(ours).await, 0, "nothing is created on what is refused");
 
@@ -102,6 +100,21 @@ async fn a_view_in_place_of_a_table_is_refused() {
         "{COUNTRY} create view city as select 'Dobric'::text as name, 'BGR'::char(3) as countrycode, 1 as population"
     );
     is_refused(&wrong, "public.city", &format!("drop view city; {CITY}")).await;
+}
+
+#[tokio::test]
+async fn a_view_in_place_of_a_table_is_read_uncached() {
+    let database = Database::new().await;
+    let view = format!("{COUNTRY} {CITY} alter table city rename to town; create view city as select * from town");
+    database.execute(&view).await;
+    let system = System::launch(database, Settings::new()).await;
+    eventually(TRAVEL_LIMIT, "/status names it", async || system.http.fails("relay", "no heartbeat row").await).await;
+    for population in [7, 8] {
+        system.database.execute(&format!("update town set population = {population} where name = 'Dobric'")).await;
+        let answer = system.get_city("BGR").await;
+        assert_eq!((answer.source().as_str(), answer.population("Dobric")), ("database", Some(population)));
+        assert_eq!(system.http.get("/readyz").await.unwrap().status, 200);
+    }
 }
 
 #[tokio::test]

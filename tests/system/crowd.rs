@@ -12,7 +12,7 @@ const SETTINGS: [(&str, &str); 2] = [("LOG_LEVEL", "debug"), ("REDIS_TIMEOUT_MS"
 #[tokio::test]
 async fn five_hundred_clients_cost_one_read() {
     let system = System::start_with(settings(SETTINGS)).await;
-    system.ready_within(HEAL_LIMIT).await;
+    system.ok_within(HEAL_LIMIT).await;
 
     let clients: Vec<_> = (0..500).map(|_| Http::new(system.http.port)).collect();
     let answers = join_all(clients.iter().map(|client| client.get("/cities/FRA"))).await;

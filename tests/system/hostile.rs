@@ -183,9 +183,5 @@ async fn refuses(http: &Http) {
         })
         .await;
     }
-    eventually(TRAVEL_LIMIT, "/readyz names it", async || {
-        let ready = http.get("/readyz").await?;
-        holds(ready.status == 503 && ready.text().contains("cities can't be read"), ready.text())
-    })
-    .await;
+    eventually(TRAVEL_LIMIT, "/status names it", async || http.fails("cities", "they can't be read").await).await;
 }

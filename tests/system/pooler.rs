@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use harness::tool::tool;
-use harness::{Database, Kafka, Process, Proxy, Redis, System, eventually, free_port, holds, settings};
+use harness::{Database, Kafka, Process, Proxy, Redis, System, eventually, free_port, settings};
 
 use crate::{MEND_LIMIT, TRAVEL_LIMIT};
 
@@ -64,11 +64,7 @@ async fn is_refused(ignore: &'static str) {
     let system = System::launch_with(database, redis, topic, settings([("DB_PORT", &port)]));
     let line = system.worker.wait_log(MEND_LIMIT, "pooler").await;
     assert!(line.contains("ERROR") || line.contains("WARN"), "{line}");
-    eventually(TRAVEL_LIMIT, "/readyz is not content", async || {
-        let ready = system.http.get("/readyz").await?;
-        holds(ready.status == 503, ready.text())
-    })
-    .await;
+    eventually(TRAVEL_LIMIT, "/status names it", async || system.http.fails("postgres", "refuses the api").await).await;
     assert_eq!(system.http.get("/health").await.unwrap().status, 200);
     assert_eq!(system.worker.log_lines("pooler").len(), 1, "{:#?}", system.worker.log());
     drop(pooler.process.take());

@@ -16,11 +16,7 @@ async fn a_standby_is_refused_until_it_is_promoted() {
     let second = System::launch(on_standby, Settings::new()).await;
     let line = second.worker.wait_log(MEND_LIMIT, "standby").await;
     assert!(line.contains("ERROR"), "{line}");
-    eventually(TRAVEL_LIMIT, "/readyz names the standby", async || {
-        let ready = second.http.get("/readyz").await?;
-        holds(ready.status == 503 && ready.text().contains("standby"), ready.text())
-    })
-    .await;
+    eventually(TRAVEL_LIMIT, "/status names it", async || second.http.fails("postgres", "standby").await).await;
     assert!(second.states().await.unwrap().iter().all(Option::is_none), "nothing is filled from a standby");
 
     // The primary dies, and the standby takes its place.

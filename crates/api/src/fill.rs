@@ -7,14 +7,16 @@ use common::protocol::entry::Lease;
 use common::protocol::state::State;
 use deadpool_redis::redis::RedisError;
 use log::Level;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Api;
 use crate::answer::Answer;
-use crate::cities::{self, Source, country_code::CountryCode};
-use crate::postgres::database::Begun;
+use crate::cities::country_code::CountryCode;
+use crate::cities::{self, Source};
+use crate::deadline::Deadline;
 use crate::postgres::database_error::DatabaseError;
+use crate::postgres::vouched_query::StatementStart;
 use crate::redis::cache::Lookup;
 
 /// How long the value of another holder of the lease is waited for: many times what a read takes, and little enough
@@ -24,33 +26,37 @@ const HOLDER_WAIT_MAX: Duration = Duration::from_millis(300);
 /// Between two looks whether the holder has filled: about what a read takes.
 const HOLDER_PAUSE: Duration = Duration::from_millis(5);
 
-/// How a reader may go on.
-enum Way {
-    /// It holds the lease, taken in this state of the shard.
+/// What a reader has to do.
+enum Role {
+    /// It holds the lease, taken in this state of the shard: it reads, and fills.
     Holder(Lease, State),
     /// It reads without filling.
-    Without,
-    /// Another holder has filled meanwhile.
-    Filled(Answer),
+    ReadOnly,
+    /// Nothing: another holder has filled meanwhile.
+    Answered(Answer),
 }
 
-/// Reads `code`; `seen` is what its place held (`None`: Redis is away).
+/// Reads `code` before `deadline`; `seen` is what its place held (`None`: Redis is away).
 pub(crate) async fn read(
     api: Arc<Api>,
     code: CountryCode,
     seen: Option<Lookup>,
-    begun: Arc<Begun>,
+    deadline: Deadline,
+    start: Arc<StatementStart>,
 ) -> Result<Answer, DatabaseError> {
-    let way = match seen {
-        Some(seen) => take_lease(&api, code, seen).await,
-        None => Way::Without,
+    let role = match seen {
+        Some(seen) => take_lease(&api, code, seen, deadline).await,
+        None => Role::ReadOnly,
     };
-    if let Way::Filled(answer) = way {
+    if let Role::Answered(answer) = role {
         return Ok(answer);
     }
-    let reading = api.database.read(&api.question, code.as_str(), &begun).await;
-    let read = reading.and_then(|reading| Ok((reading.generation, cities::data(&reading.row)?)));
-    if let Way::Holder(lease, state) = way {
+    let read = api.database.read(code.as_str(), deadline, &start).await;
+    let read = read.and_then(|read| match cities::data(&read.row) {
+        Ok(data) => Ok((read.generation, data)),
+        Err(error) => Err(DatabaseError::Unreadable(error.to_string())),
+    });
+    if let Role::Holder(lease, state) = role {
         match &read {
             Ok((generation, data)) if *generation == Some(state.generation) => {
                 fill(&api, code, &lease, data.as_deref()).await;
@@ -63,35 +69,35 @@ pub(crate) async fn read(
 }
 
 /// Swaps what was seen for a lease, or waits for whoever has one.
-async fn take_lease(api: &Api, code: CountryCode, mut seen: Lookup) -> Way {
-    let deadline = Instant::now() + HOLDER_WAIT_MAX;
+async fn take_lease(api: &Api, code: CountryCode, mut seen: Lookup, deadline: Deadline) -> Role {
+    let holder_deadline = Deadline::after(deadline.at_most(HOLDER_WAIT_MAX));
     loop {
         if let Some(body) = seen.living_body() {
-            return Way::Filled(Answer { body });
+            return Role::Answered(Answer { body });
         }
         // What nobody vouches for, or another generation does, couldn't be filled in the end.
-        let Some(state) = seen.state else { return Way::Without };
+        let Some(state) = seen.state else { return Role::ReadOnly };
         let reset = api.shards.epoch_since(api.cache.shard_of(code), state.epoch);
-        if !api.primary.is_newest_since(reset, state.generation).await.unwrap_or(false) {
-            return Way::Without;
+        if !api.primary.is_latest_since(reset, state.generation, deadline).await.unwrap_or(false) {
+            return Role::ReadOnly;
         }
         if !seen.is_leased() {
             match api.cache.take_lease(code, &seen, &state, api.lease_life).await {
-                Ok(Some(lease)) => return Way::Holder(lease, state),
+                Ok(Some(lease)) => return Role::Holder(lease, state),
                 Ok(None) => {}
                 Err(error) => {
                     not_filled(api, &error);
-                    return Way::Without;
+                    return Role::ReadOnly;
                 }
             }
         }
-        if Instant::now() >= deadline {
-            return Way::Without;
-        }
-        sleep(HOLDER_PAUSE).await;
-        seen = match api.cache.look(code).await {
-            Ok(seen) => seen,
-            Err(_) => return Way::Without,
+        let look = async {
+            sleep(HOLDER_PAUSE).await;
+            api.cache.look(code).await
+        };
+        seen = match holder_deadline.wait(look).await {
+            Ok(Ok(seen)) => seen,
+            _ => return Role::ReadOnly,
         };
     }
 }

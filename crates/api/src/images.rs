@@ -136,9 +136,14 @@ impl Images {
         self.get(name, GetOptions::new().with_range(range).with_if_match(tag)).await
     }
 
-    /// Whether the last look found it missing.
-    pub(crate) fn are_away(&self) -> bool {
-        self.trouble.lasts()
+    /// For how long looks have found it missing, where the last one did.
+    pub(crate) fn away_for(&self) -> Option<Duration> {
+        self.trouble.lasts_for()
+    }
+
+    /// Bucket or folder.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Looks whether the store is there until the program stops.

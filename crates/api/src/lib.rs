@@ -6,6 +6,7 @@ pub mod http; // Server, routes, problem documents.
 
 mod read; // The whole decision about one request.
 
+mod deadline; // One budget for a request.
 mod single_flight; // Those who want the same code share one read.
 
 mod fill; // Lease, primary, store.
@@ -18,13 +19,14 @@ mod postgres; // Statements, sessions, which server is the primary.
 mod redis; // The cache, and the shards' states.
 
 mod clock; // The api's own clock.
-mod readiness; // What an operator sees.
+mod status; // What an operator and a load balancer see.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use common::keys::Keys;
+use common::log_once::LogOnce;
 use common::program::Failure;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
@@ -33,14 +35,15 @@ use tokio::runtime::Handle;
 use crate::answer::Answer;
 use crate::clock::Moment;
 use crate::images::Images;
-use crate::postgres::database::{Database, Question};
+use crate::postgres::database::Database;
 use crate::postgres::database_error::DatabaseError;
 use crate::postgres::heartbeat_watch::HeartbeatWatch;
+use crate::postgres::outbox_watch::OutboxWatch;
 use crate::postgres::sessions::Sessions;
+use crate::postgres::vouched_query::VouchedQuery;
 use crate::redis::cache::Cache;
-use crate::redis::shard_states::Shards;
+use crate::redis::shard_states::ShardStates;
 use crate::single_flight::Flights;
-use common::log_once::LogOnce;
 
 /// Looks at the heartbeat row within the bound: what a proof needs (DESIGN 4.8).
 const LOOKS_PER_BOUND: u32 = 4;
@@ -54,18 +57,19 @@ const STATEMENTS_PER_LEASE: u32 = 2;
 /// What all threads of the server share.
 pub(crate) struct Api {
     started: Moment,
+    request_limit: Duration,
     bound: Duration,
     flights: Arc<Flights<Result<Answer, DatabaseError>>>,
 
     cache: Arc<Cache>,
-    shards: Arc<Shards>,
+    shards: Arc<ShardStates>,
     lease_life: Duration,
     time_to_live: Duration,
     filling: LogOnce,
 
-    question: Question,
-    database: Database,
+    database: Arc<Database>,
     primary: Arc<HeartbeatWatch>,
+    outbox: Arc<OutboxWatch>,
 
     images: Arc<Images>,
 }
@@ -76,17 +80,20 @@ impl Api {
         let cache = Arc::new(Cache::new(&settings.redis, keys));
         let sessions = Sessions::new(&settings.postgres);
         let primary = Arc::new(HeartbeatWatch::new(sessions.clone(), settings.cache.bound));
+        let query = VouchedQuery::new(cities::SQL);
+        let database = Database::new(query, sessions.clone(), settings.postgres.pool_size, Arc::clone(&primary));
         Self {
             started: Moment::now(),
+            request_limit: settings.http.request_limit,
             bound: settings.cache.bound,
             flights: Arc::new(Flights::new(Handle::current())),
-            shards: Arc::new(Shards::new(Arc::clone(&cache), &settings.redis)),
+            shards: Arc::new(ShardStates::new(Arc::clone(&cache), &settings.redis)),
             cache,
             lease_life: settings.postgres.statement_timeout * STATEMENTS_PER_LEASE,
             time_to_live: settings.cache.time_to_live,
             filling: LogOnce::for_requests(),
-            question: Question::new(cities::SQL),
-            database: Database::new(sessions, settings.postgres.pool_size, Arc::clone(&primary)),
+            database: Arc::new(database),
+            outbox: Arc::new(OutboxWatch::new(sessions, Arc::clone(&primary))),
             primary,
             images: Arc::new(Images::new(&settings.images)),
         }
@@ -98,17 +105,15 @@ impl Api {
 /// Everything that it needs may be away, at the start and later: what can be answered is.
 ///
 /// # Errors
-/// Whatever ends the api by itself.
+/// Whatever ends the api by itself: the server, or a task that must run as long as it does.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let api = Arc::new(Api::new(&settings));
     let look_pause = (settings.cache.bound / LOOKS_PER_BOUND).min(LOOK_PAUSE_MAX);
     tokio::spawn(Arc::clone(&api.primary).watch(look_pause, shutdown.clone()));
+    tokio::spawn(Arc::clone(&api.outbox).watch(shutdown.clone()));
+    tokio::spawn(Arc::clone(&api.database).watch(shutdown.clone()));
     tokio::spawn(Arc::clone(&api.shards).watch(shutdown.clone()));
     tokio::spawn(Arc::clone(&api.images).watch(shutdown.clone()));
-    tokio::spawn({
-        let (api, shutdown) = (Arc::clone(&api), shutdown.clone());
-        async move { api.database.watch(&api.question, shutdown).await }
-    });
     let (keys, redis) = (Keys::new(&settings.redis.key_prefix, settings.kafka.shards), settings.redis.clone());
     let routes =
         move |config: &mut ServiceConfig| http::routes::configure(config, &api, Cache::new(&redis, keys.clone()));

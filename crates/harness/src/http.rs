@@ -71,13 +71,26 @@ impl Http {
         self.try_get(path, &[]).await.map_err(|failure| format!("{path}: {failure}"))
     }
 
-    /// Whether the api says that all it stands on is there.
+    /// Whether `/status` names no part of the pipeline that fails.
     ///
     /// # Errors
     /// With what it says instead.
-    pub async fn is_ready(&self) -> Result<(), String> {
-        let answer = self.get("/readyz").await?;
-        holds(answer.status == 200, answer.text())
+    pub async fn is_ok(&self) -> Result<(), String> {
+        let answer = self.get("/status").await?;
+        holds(answer.json()["ok"] == true, answer.text())
+    }
+
+    /// Whether `/status` says that `part` fails, in words that contain `what`.
+    ///
+    /// # Errors
+    /// With what it says instead.
+    pub async fn fails(&self, part: &str, what: &str) -> Result<(), String> {
+        let answer = self.get("/status").await?;
+        let status = answer.json();
+        let failing = &status[part];
+        let is_named = failing["fails"].as_str().is_some_and(|words| words.contains(what));
+        let is_whole = status["ok"] == false && failing["ok"] == false && failing["since_s"].is_u64();
+        holds(answer.status == 200 && is_named && is_whole, answer.text())
     }
 
     /// `GET path` with headers.

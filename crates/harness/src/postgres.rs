@@ -184,6 +184,11 @@ impl Database {
         Postgres::shared().database().await
     }
 
+    /// The same, with another encoding than UTF8; its locale is C, which goes with each of them.
+    pub async fn with_encoding(encoding: &str) -> Self {
+        Postgres::shared().database_with(&format!("encoding '{encoding}' locale 'C'")).await
+    }
+
     /// What our programs are told about it.
     pub fn settings(&self) -> Settings {
         crate::settings([

@@ -23,9 +23,10 @@ impl Program {
     /// A program that takes the api's settings and serves HTTP as it does, and a client of it, on a free port.
     pub fn serving(name: &'static str, settings: Settings) -> (Self, Http) {
         let port = free_port();
-        let mut settings = settings;
-        settings.extend(crate::settings([("HTTP_HOST", "127.0.0.1"), ("HTTP_PORT", &port.to_string())]));
-        (Self::start(name, settings), Http::new(port))
+        // A folder that is there, unless the test names one: `/status` says what is missing.
+        let folder = crate::settings([("IMAGE_FOLDER", "/")]);
+        let address = crate::settings([("HTTP_HOST", "127.0.0.1"), ("HTTP_PORT", &port.to_string())]);
+        (Self::start(name, [folder, settings, address].concat()), Http::new(port))
     }
 
     /// The consumer.

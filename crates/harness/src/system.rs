@@ -95,12 +95,12 @@ impl System {
         self.cached("BGR", limit.saturating_sub(begun.elapsed())).await;
     }
 
-    /// Waits until `/readyz` names nothing that fails.
+    /// Waits until `/status` names nothing that fails.
     ///
     /// # Panics
     /// If it still does after `limit`.
-    pub async fn ready_within(&self, limit: Duration) {
-        eventually(limit, "/readyz is content", async || self.http.is_ready().await).await;
+    pub async fn ok_within(&self, limit: Duration) {
+        eventually(limit, "/status names nothing that fails", async || self.http.is_ok().await).await;
     }
 
     /// Whether each shard's state has the generation of the leader's row, and a number of it.

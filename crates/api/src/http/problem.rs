@@ -31,6 +31,7 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     DatabaseBusy,
     DatabaseUnavailable,
+    UnreadableData,
     StoreUnavailable,
 }
 
@@ -120,6 +121,12 @@ impl Problem {
                 "Database unavailable",
                 "The answer isn't in the cache, and the database can't be read at the moment.",
             ),
+            Self::UnreadableData => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unreadable-data",
+                "Unreadable data",
+                "The database holds something for this code that can't be read, such as a name whose bytes are no text.",
+            ),
             Self::StoreUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store-unavailable",
@@ -134,6 +141,7 @@ impl From<DatabaseError> for Problem {
     fn from(cause: DatabaseError) -> Self {
         match cause {
             DatabaseError::Busy => Self::DatabaseBusy,
+            DatabaseError::Unreadable(_) => Self::UnreadableData,
             _ => Self::DatabaseUnavailable,
         }
     }
@@ -190,7 +198,9 @@ mod tests {
 
     #[test]
     fn whoever_is_turned_away_is_told_when_to_come_again() {
-        for problem in [Problem::DatabaseBusy, Problem::DatabaseUnavailable, Problem::StoreUnavailable] {
+        for problem in
+            [Problem::DatabaseBusy, Problem::DatabaseUnavailable, Problem::UnreadableData, Problem::StoreUnavailable]
+        {
             assert_eq!(problem.error_response().headers().get("retry-after").unwrap(), "1");
         }
     }

@@ -3,6 +3,7 @@
 use common::postgres::{UnfitSession, describe};
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use log::Level;
+use tokio::time::error::Elapsed;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -27,6 +28,9 @@ pub(crate) enum DatabaseError {
     /// It answers, and refuses: a column, a right, a pooler in between.
     #[error("{0}")]
     Refused(String),
+    /// It would answer about other codes: a value of this one can't be read or computed.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 impl DatabaseError {
@@ -34,7 +38,7 @@ impl DatabaseError {
     pub(crate) fn level(&self) -> Level {
         match self {
             Self::Busy | Self::Unreachable(_) | Self::TooSlow => Level::Warn,
-            Self::Standby | Self::NoTable(_) | Self::Refused(_) => Level::Error,
+            Self::Standby | Self::NoTable(_) | Self::Refused(_) | Self::Unreadable(_) => Level::Error,
         }
     }
 
@@ -51,17 +55,22 @@ impl From<Error> for DatabaseError {
             // Locks that somebody's DDL holds are given back, and a deadlock with it is over with this statement.
             SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED => Self::TooSlow,
             SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => Self::NoTable(describe(&error)),
-            // A standby has no unlogged tables. The other meaning of this code, a cached plan that fits no longer, is
-            // gone on the next connection.
-            SqlState::FEATURE_NOT_SUPPORTED => Self::Standby,
             // The statement that this session had prepared is gone, so the session isn't ours any more.
             SqlState::INVALID_SQL_STATEMENT_NAME => Self::Unreachable(describe(&error)),
             // Operator intervention (a shutdown, for instance) and connection exceptions.
             code if code.code().starts_with("57P") || code.code().starts_with("08") => {
                 Self::Unreachable(describe(&error))
             }
+            // Data exceptions: bytes that are no text, a number that doesn't fit, a division by zero in a view.
+            code if code.code().starts_with("22") => Self::Unreadable(describe(&error)),
             _ => Self::Refused(describe(&error)),
         }
+    }
+}
+
+impl From<Elapsed> for DatabaseError {
+    fn from(_: Elapsed) -> Self {
+        Self::TooSlow
     }
 }
 

@@ -4,22 +4,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::heartbeat::Heartbeat;
+use common::log_once::LogOnce;
 use common::random::Name;
 use common::shutdown::Shutdown;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_postgres::Client;
 
 use crate::clock::Moment;
+use crate::deadline::Deadline;
 use crate::postgres::database_error::DatabaseError;
+use crate::postgres::heartbeat_row::HeartbeatRow;
 use crate::postgres::sessions::Sessions;
-use common::log_once::LogOnce;
 
 /// Least time between two looks on new connections, whatever happens: a connection costs PostgreSQL a process. One that
 /// is younger still leads to what was the primary a moment ago, so further looks go over it.
 const LOOK_AGAIN_PAUSE: Duration = Duration::from_millis(250);
-
-/// Outbox rows are counted up to here: whether there are 10,000 or a million, the relay doesn't keep up.
-pub(crate) const OUTBOX_COUNTED_MAX: i64 = 10_000;
 
 /// What the looks have found.
 pub(crate) struct HeartbeatWatch {
@@ -27,101 +26,126 @@ pub(crate) struct HeartbeatWatch {
     /// A look finds an older connection replaced by a new one: where Redis is away no state shows another generation, and
     /// a replaced primary that its relay has not left would be believed for ever.
     session_age_max: Duration,
-    looker: tokio::sync::Mutex<Looker>,
-    newest: Mutex<Newest>,
+    looks: tokio::sync::Mutex<LookSession>,
+    latest: Mutex<LatestLook>,
     trouble: LogOnce,
 }
 
-/// Who looks: one at a time, on a connection of its own, so that a busy pool doesn't delay it.
+/// What looks: one at a time, on a connection of its own, so that a busy pool doesn't delay it.
 #[derive(Default)]
-struct Looker {
+struct LookSession {
     session: Option<Client>,
     opened: Option<Moment>,
     /// When the last look began.
     looked: Option<Moment>,
 }
 
-/// The newest look.
+/// The latest look.
 #[derive(Clone)]
-pub(crate) struct Newest {
+pub(crate) struct LatestLook {
     /// Whether there is a table for it; without one, no worker was here yet.
     pub(crate) has_table: bool,
     /// The row, if there was a valid one.
     pub(crate) heartbeat: Option<Heartbeat>,
-    /// When the connection that it was read on was begun: it leads to what was the primary then.
-    connected: Option<Moment>,
     /// When a look first found it as it is.
     pub(crate) changed: Moment,
-    /// Outbox rows, at most [`OUTBOX_COUNTED_MAX`] and one; `None` where they can't be counted.
-    pub(crate) outbox: Option<i64>,
-    /// Why the last look found nothing, if so; the row is then what an earlier one found.
+    /// Why the look found nothing, if so; the row is then what an earlier one found.
     pub(crate) failure: Option<DatabaseError>,
+    /// Since when looks have found nothing or something, whichever it is now.
+    pub(crate) failure_changed: Moment,
+    /// When the connection that it was read on was begun: it leads to what was the primary then.
+    connected: Option<Moment>,
 }
 
 impl HeartbeatWatch {
+    /// Looks on sessions that are no older than `session_age_max`.
     pub(crate) fn new(sessions: Sessions, session_age_max: Duration) -> Self {
-        let failure = Some(DatabaseError::Unreachable("nobody has tried yet".to_owned()));
+        let latest = LatestLook {
+            has_table: true,
+            heartbeat: None,
+            changed: Moment::now(),
+            failure: Some(DatabaseError::Unreachable("nobody has tried yet".to_owned())),
+            failure_changed: Moment::now(),
+            connected: None,
+        };
         Self {
             sessions,
             session_age_max,
-            looker: tokio::sync::Mutex::default(),
-            newest: Mutex::new(Newest {
-                has_table: true,
-                heartbeat: None,
-                connected: None,
-                changed: Moment::now(),
-                outbox: None,
-                failure,
-            }),
+            looks: tokio::sync::Mutex::default(),
+            latest: Mutex::new(latest),
             trouble: LogOnce::for_requests(),
         }
     }
 
-    /// Whether the newest look found the heartbeat's table.
+    /// `host:port` of the server.
+    pub(crate) fn address(&self) -> &str {
+        &self.sessions.address
+    }
+
+    /// Whether the latest look found the heartbeat's table.
     pub(crate) fn has_table(&self) -> bool {
-        self.has_found(|newest| newest.has_table)
+        self.has_found(|latest| latest.has_table)
     }
 
-    /// What the newest look found.
-    pub(crate) fn newest(&self) -> Newest {
-        self.newest.lock().expect("nobody panics with it").clone()
+    /// The latest look.
+    pub(crate) fn latest(&self) -> LatestLook {
+        self.latest.lock().expect("nobody panics with it").clone()
     }
 
-    fn has_found(&self, what: impl Fn(&Newest) -> bool) -> bool {
-        what(&self.newest.lock().expect("nobody panics with it"))
+    fn has_found(&self, what: impl Fn(&LatestLook) -> bool) -> bool {
+        what(&self.latest.lock().expect("nobody panics with it"))
     }
 
-    /// Whether `generation` is what the newest look found, no row is a finding too. Before it says no it looks again, on a
+    /// Whether `generation` is what the latest look found; no row is a finding too. Before it says no it looks again, on a
     /// connection that is new or nearly so.
-    pub(crate) async fn is_newest(&self, generation: Option<Name>) -> Result<bool, DatabaseError> {
-        self.look_again_unless(|newest| newest.is(generation)).await?;
-        Ok(self.has_found(|newest| newest.is(generation)))
+    pub(crate) async fn is_latest(
+        self: &Arc<Self>,
+        generation: Option<Name>,
+        deadline: Deadline,
+    ) -> Result<bool, DatabaseError> {
+        self.look_again_unless(|latest| latest.is(generation), deadline).await?;
+        Ok(self.has_found(|latest| latest.is(generation)))
     }
 
     /// The same about the generation of a shard whose epoch was first seen at `reset`: a look on an older connection
     /// tells nothing. Where a primary was replaced and its relay goes on, the two reset the shard by turns, and each time
     /// that a reader sees its state it may be of the generation that the old connections show.
-    pub(crate) async fn is_newest_since(&self, reset: Moment, generation: Name) -> Result<bool, DatabaseError> {
+    pub(crate) async fn is_latest_since(
+        self: &Arc<Self>,
+        reset: Moment,
+        generation: Name,
+        deadline: Deadline,
+    ) -> Result<bool, DatabaseError> {
         let generation = Some(generation);
-        self.look_again_unless(|newest| newest.is(generation) && newest.connected >= Some(reset)).await?;
-        Ok(self.has_found(|newest| newest.is(generation)))
+        self.look_again_unless(|latest| latest.is(generation) && latest.connected >= Some(reset), deadline).await?;
+        Ok(self.has_found(|latest| latest.is(generation)))
     }
 
-    async fn look_again_unless(&self, is_enough: impl Fn(&Newest) -> bool) -> Result<(), DatabaseError> {
+    async fn look_again_unless(
+        self: &Arc<Self>,
+        is_enough: impl Fn(&LatestLook) -> bool,
+        deadline: Deadline,
+    ) -> Result<(), DatabaseError> {
         if self.has_found(is_enough) {
             return Ok(());
         }
-        let asked = Moment::now();
-        let mut looker = self.looker.lock().await;
-        let is_young = looker.opened.is_some_and(|opened| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE);
+        // In a task of its own: one look answers many requests, so it doesn't end with the first that can't wait for it.
+        let look = tokio::spawn(Arc::clone(self).look_for(Moment::now()));
+        deadline.wait(look).await?.map_err(|error| DatabaseError::Unreachable(error.to_string()))?
+    }
+
+    /// Looks for whoever `asked`, unless a look has been made since then, on a connection that is young enough.
+    async fn look_for(self: Arc<Self>, asked: Moment) -> Result<(), DatabaseError> {
+        let mut looks = self.looks.lock().await;
+        let is_young = looks.opened.is_some_and(|opened| opened >= asked || opened.elapsed() < LOOK_AGAIN_PAUSE);
         // One look answers all who asked before it began, however long it took.
-        if is_young && (looker.session.is_none() || looker.looked >= Some(asked)) {
+        if is_young && (looks.session.is_none() || looks.looked >= Some(asked)) {
             return Ok(());
         }
         if !is_young {
-            looker.session = None;
+            looks.session = None;
         }
-        self.look(&mut looker).await
+        self.look(&mut looks).await
     }
 
     /// Looks every `pause` until the program stops.
@@ -129,56 +153,57 @@ impl HeartbeatWatch {
         let mut ticks = interval(pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            let mut looker = self.looker.lock().await;
-            if self.look(&mut looker).await.is_ok() {
-                self.count_outbox(&mut looker).await;
-            }
+            // Its failure is noted and said there.
+            let _ = self.look(&mut *self.looks.lock().await).await;
         }
     }
 
-    async fn look(&self, looker: &mut Looker) -> Result<(), DatabaseError> {
-        looker.looked = Some(Moment::now());
-        let found = match self.session(looker).await {
+    async fn look(&self, looks: &mut LookSession) -> Result<(), DatabaseError> {
+        looks.looked = Some(Moment::now());
+        let found = match self.session(looks).await {
             Ok(session) => {
-                timeout(self.sessions.statement_limit, look_on(session)).await.unwrap_or(Err(DatabaseError::TooSlow))
+                let look = HeartbeatRow::read(session);
+                timeout(self.sessions.statement_limit, look).await.unwrap_or(Err(DatabaseError::TooSlow))
             }
             Err(failure) => Err(failure),
         };
         if found.is_err() {
-            looker.session = None;
+            looks.session = None;
         }
-        self.note(found, looker.opened)
+        self.note(found, looks.opened)
     }
 
-    async fn session<'a>(&self, looker: &'a mut Looker) -> Result<&'a Client, DatabaseError> {
-        let is_old = looker.opened.is_none_or(|opened| opened.elapsed() >= self.session_age_max);
-        let is_there = looker.session.as_ref().is_some_and(|session| !session.is_closed());
+    async fn session<'a>(&self, looks: &'a mut LookSession) -> Result<&'a Client, DatabaseError> {
+        let is_old = looks.opened.is_none_or(|opened| opened.elapsed() >= self.session_age_max);
+        let is_there = looks.session.as_ref().is_some_and(|session| !session.is_closed());
         if is_old || !is_there {
             let opened = Moment::now();
             match self.sessions.open().await {
-                Ok(session) => (looker.session, looker.opened) = (Some(session), Some(opened)),
+                Ok(session) => (looks.session, looks.opened) = (Some(session), Some(opened)),
                 // It tells more than nothing: users may have taken every connection that the server grants.
                 Err(_) if is_there => {}
                 Err(failure) => {
-                    looker.opened = Some(opened);
+                    looks.opened = Some(opened);
                     return Err(failure);
                 }
             }
         }
-        looker.session.as_ref().ok_or(DatabaseError::TooSlow)
+        looks.session.as_ref().ok_or(DatabaseError::TooSlow)
     }
 
     fn note(&self, found: Result<HeartbeatRow, DatabaseError>, connected: Option<Moment>) -> Result<(), DatabaseError> {
-        let mut newest = self.newest.lock().expect("nobody panics with it");
-        newest.failure = found.clone().err();
+        let mut latest = self.latest.lock().expect("nobody panics with it");
+        if latest.failure.is_some() != found.is_err() {
+            latest.failure_changed = Moment::now();
+        }
+        latest.failure = found.clone().err();
         match found {
             Ok(found) => {
-                newest.has_table = found != HeartbeatRow::NoTable;
-                newest.connected = connected;
-                let heartbeat = if let HeartbeatRow::Heartbeat(heartbeat) = found { Some(heartbeat) } else { None };
-                if newest.heartbeat != heartbeat {
-                    newest.heartbeat = heartbeat;
-                    newest.changed = Moment::now();
+                latest.has_table = found != HeartbeatRow::NoTable;
+                latest.connected = connected;
+                if latest.heartbeat != found.heartbeat() {
+                    latest.heartbeat = found.heartbeat();
+                    latest.changed = Moment::now();
                 }
                 self.trouble.has_ended("PostgreSQL is reached");
                 Ok(())
@@ -189,50 +214,10 @@ impl HeartbeatWatch {
             }
         }
     }
-
-    async fn count_outbox(&self, looker: &mut Looker) {
-        let Some(session) = looker.session.as_ref() else { return };
-        let count = session.query_one(include_str!("../../sql/count_outbox.sql"), &[&(OUTBOX_COUNTED_MAX + 1)]);
-        let count = match timeout(self.sessions.statement_limit, count).await {
-            Ok(Ok(row)) => row.try_get(0).ok(),
-            Ok(Err(_)) => None,
-            Err(_) => {
-                looker.session = None;
-                None
-            }
-        };
-        self.newest.lock().expect("nobody panics with it").outbox = count;
-    }
 }
 
-impl Newest {
+impl LatestLook {
     fn is(&self, generation: Option<Name>) -> bool {
         self.heartbeat.map(|heartbeat| heartbeat.generation) == generation
-    }
-}
-
-/// What a look at the row found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HeartbeatRow {
-    NoTable,
-    NoRow,
-    Heartbeat(Heartbeat),
-}
-
-async fn look_on(session: &Client) -> Result<HeartbeatRow, DatabaseError> {
-    match session.query_opt(include_str!("../../sql/read_heartbeat.sql"), &[]).await.map_err(DatabaseError::from) {
-        Ok(None) => Ok(HeartbeatRow::NoRow),
-        Ok(Some(row)) => {
-            let (generation, number): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
-            let number = u64::try_from(number).unwrap_or_default();
-            let heartbeat = |generation| HeartbeatRow::Heartbeat(Heartbeat { generation, number });
-            Ok(Name::parse(generation).map_or(HeartbeatRow::NoRow, heartbeat))
-        }
-        // Nothing else tells then that this is a standby.
-        Err(DatabaseError::NoTable(_)) => {
-            let row = session.query_one("select pg_catalog.pg_is_in_recovery()", &[]).await?;
-            if row.try_get(0)? { Err(DatabaseError::Standby) } else { Ok(HeartbeatRow::NoTable) }
-        }
-        Err(failure) => Err(failure),
     }
 }

@@ -1,4 +1,4 @@
-//! Opens sessions with PostgreSQL, for the pool and for the looks at the heartbeat row alike.
+//! Opens sessions with PostgreSQL, for the pool and for what looks at the heartbeat row and the outbox.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -67,6 +67,12 @@ impl Sessions {
         let limit = self.open_limit;
         tokio::spawn(async move { drop(timeout(limit, session.cancel_query(NoTls)).await) });
     }
+}
+
+/// Whether the server of this session is a standby.
+pub(crate) async fn is_standby(session: &Client) -> Result<bool, DatabaseError> {
+    let row = session.query_one("select pg_catalog.pg_is_in_recovery()", &[]).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// The pool's own way to connect writes a line for each connection that breaks; we say once that PostgreSQL is away.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::log_once::LogOnce;
 use common::protocol::state::State;
 use common::random::Name;
 use common::settings::Redis;
@@ -16,15 +17,14 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Moment;
 use crate::redis::cache::Cache;
-use common::log_once::LogOnce;
 
 /// Between two looks: Redis is used again this long after its return at most.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the looks have found.
-pub(crate) struct Shards {
+pub(crate) struct ShardStates {
     cache: Arc<Cache>,
-    /// `host:port`, for the log.
+    /// `host:port`.
     address: String,
     away: AtomicBool,
     found: Mutex<Vec<SeenState>>,
@@ -39,7 +39,14 @@ struct SeenState {
     moved: Moment,
 }
 
-impl Shards {
+/// Shards that have something in common, and for how long the first of them has had it.
+pub(crate) struct FailingShards {
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) longest: Duration,
+}
+
+impl ShardStates {
+    /// No look has been made yet.
     pub(crate) fn new(cache: Arc<Cache>, settings: &Redis) -> Self {
         Self {
             cache,
@@ -56,19 +63,38 @@ impl Shards {
         self.away.load(Ordering::Relaxed)
     }
 
+    /// For how long looks have failed, where the last one did.
+    pub(crate) fn away_for(&self) -> Option<Duration> {
+        self.are_away().then(|| self.trouble.lasts_for().unwrap_or_default())
+    }
+
+    /// `host:port` of Redis.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether the last successful look found the state of any shard: the others can hold nothing.
+    pub(crate) fn have_state(&self) -> bool {
+        self.found.lock().expect("nobody panics with it").iter().any(|found| found.state.is_some())
+    }
+
     /// The shards whose state the last successful look didn't find.
-    pub(crate) fn without_state(&self) -> Vec<Shard> {
+    pub(crate) fn without_state(&self) -> FailingShards {
         self.those(|found| found.state.is_none())
     }
 
     /// The shards whose state has been the same for longer than `bound`, although each heartbeat moves it on.
-    pub(crate) fn standing_still(&self, bound: Duration) -> Vec<Shard> {
+    pub(crate) fn standing_still(&self, bound: Duration) -> FailingShards {
         self.those(|found| found.state.is_some() && found.moved.elapsed() > bound)
     }
 
-    fn those(&self, are_meant: impl Fn(&SeenState) -> bool) -> Vec<Shard> {
+    fn those(&self, fails: impl Fn(&SeenState) -> bool) -> FailingShards {
         let found = self.found.lock().expect("nobody panics with it");
-        (0..).zip(found.iter()).filter(|(_, found)| are_meant(found)).map(|(shard, _)| shard).collect()
+        let failing = || (0..).zip(found.iter()).filter(|(_, found)| fails(found));
+        FailingShards {
+            shards: failing().map(|(shard, _)| shard).collect(),
+            longest: failing().map(|(_, found)| found.moved.elapsed()).max().unwrap_or_default(),
+        }
     }
 
     /// When it was first seen that a shard has this epoch.

@@ -208,11 +208,6 @@ async fn a_store_that_is_away_is_a_problem_of_images_alone() {
         assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{nowhere:?}");
         // The api gives the store 2 s; of its own accord its client tries for minutes.
         assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-        let ready = eventually(SOON, "it is noticed", async || {
-            let ready = http.get("/readyz").await?;
-            harness::holds(ready.text().contains("images can't be read"), ready.text()).map(|()| ready)
-        })
-        .await;
-        assert!(!ready.json()["fails"].to_string().contains("images"));
+        eventually(SOON, "/status names it", async || http.fails("images", "they can't be read").await).await;
     }
 }

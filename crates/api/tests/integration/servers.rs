@@ -35,7 +35,7 @@ async fn a_frozen_redis_delays_no_answer_for_long() {
     const TIMEOUT: Duration = Duration::from_secs(3);
 
     let timeout = TIMEOUT.as_millis().to_string();
-    let mut setup = Setup::with(settings([("REDIS_TIMEOUT_MS", &timeout)])).await;
+    let mut setup = Setup::with(settings([("REDIS_TIMEOUT_MS", &timeout), ("HTTP_REQUEST_LIMIT_MS", "15000")])).await;
     setup.get("BGR").await;
     setup.redis.pause();
     let begun = Instant::now();
@@ -71,10 +71,11 @@ async fn without_postgresql_the_cache_still_answers_and_the_rest_is_told_to_come
     setup.get("BGR").await;
     postgres.kill();
     assert_eq!(setup.get("BGR").await.source(), "cache");
+    // Its last processes see a moment later that it is gone.
+    setup.api.wait_log(SOON, "PostgreSQL can't be reached").await;
     let refused = setup.get("FRA").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
     assert_eq!(refused.header("content-type"), "application/problem+json");
-    setup.api.wait_log(SOON, "PostgreSQL can't be reached").await;
     postgres.restart().await;
     eventually(WHOLE, "it is read again", async || {
         let answer = setup.http.get("/cities/FRA").await?;
@@ -139,7 +140,7 @@ async fn a_missing_column_is_one_line_and_mends_itself() {
     let lines = setup.api.log_lines("cities can't be read");
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("population"), "{}", lines[0]);
-    assert!(setup.http.get("/readyz").await.unwrap().text().contains("cities can't be read"));
+    setup.http.fails("cities", "they can't be read").await.unwrap();
     setup.database.execute("alter table city rename inhabitants to population").await;
     assert_eq!(setup.get("BGR").await.status, 200);
     // Statements that were prepared before a change of types must not stay broken either.

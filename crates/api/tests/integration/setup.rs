@@ -58,7 +58,7 @@ impl Setup {
         let setup = Self { api, http, redis, database, generation, keys: Keys::new("cities-cache", 8) };
         setup.write_states(generation).await;
         eventually(SOON, "the api has seen the heartbeat row", async || {
-            let answer = setup.http.get("/readyz").await?;
+            let answer = setup.http.get("/status").await?;
             holds(answer.text().contains(&setup.generation.to_string()), answer.text())
         })
         .await;

@@ -1,4 +1,4 @@
-//! `GET /health`, `/livez`: does it serve? `GET /readyz`: is all there that answers from the cache need?
+//! `GET /health` and `/livez`: does it serve? `/readyz`: can it answer? `/status`: is all there that its answers need?
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 
 use crate::Api;
-use crate::readiness::Readiness;
+use crate::status::{Readiness, Status};
 
 #[derive(Serialize)]
 struct Health {
@@ -24,9 +24,14 @@ pub(crate) async fn health(api: Data<Api>) -> HttpResponse {
     })
 }
 
-/// 200 if the whole pipeline works as far as it can be seen from here, 503 with what fails if not.
+/// For a load balancer: 503 only where this api can answer neither from the cache nor from PostgreSQL.
 pub(crate) async fn ready(api: Data<Api>) -> HttpResponse {
     let readiness = Readiness::of(&api);
     let mut response = if readiness.is_ready() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header((CACHE_CONTROL, "no-cache")).json(readiness)
+}
+
+/// For an operator: always 200, with what fails in each part and since when.
+pub(crate) async fn status(api: Data<Api>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-cache")).json(Status::of(&api))
 }

@@ -31,5 +31,6 @@ pub(crate) fn configure(config: &mut ServiceConfig, api: &Arc<Api>, cache: Cache
         .service(read_only!(["/health", "/health/"], health::health))
         .service(read_only!(["/livez", "/livez/"], health::health))
         .service(read_only!(["/readyz", "/readyz/"], health::ready))
+        .service(read_only!(["/status", "/status/"], health::status))
         .default_service(route().to(async || -> HttpResponse { Problem::UnknownPath.error_response() }));
 }

@@ -1,11 +1,13 @@
 //! Is the topic as it must be? Asked at the start and again and again; nothing is consumed while it isn't.
 
-use std::fmt;
 use std::time::Duration;
 
-use common::kafka::Broker;
+use common::kafka::refusal::refusal;
+use common::kafka::topic::{Broker, TopicFault};
+use common::log_once::LogOnce;
 use common::settings;
-use rdkafka::error::KafkaResult;
+use log::Level;
+use rdkafka::error::{KafkaError, KafkaResult};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -18,85 +20,59 @@ const PAUSE_WHILE_WRONG: Duration = Duration::from_secs(1);
 /// What looks at the topic.
 pub(crate) struct TopicWatch {
     broker: Broker,
-    name: String,
-    shards: u32,
-    servers: String,
-}
-
-/// What a look showed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Usable,
-    Missing,
-    WrongCount { found: usize, shards: u32 },
-    Compacted,
+    kafka: settings::Kafka,
+    faulty: LogOnce,
+    kafka_away: LogOnce,
 }
 
 impl TopicWatch {
     /// Connects by itself.
     pub(crate) fn new(kafka: &settings::Kafka) -> KafkaResult<Self> {
-        Ok(Self {
-            broker: Broker::new(kafka, "kafka-consumer")?,
-            name: kafka.topic.clone(),
-            shards: kafka.shards,
-            servers: kafka.bootstrap_servers.clone(),
-        })
+        let broker = Broker::new(kafka, "kafka-consumer")?;
+        Ok(Self { broker, kafka: kafka.clone(), faulty: LogOnce::default(), kafka_away: LogOnce::default() })
     }
 
     /// Looks at the topic for ever, and tells `usable` whether it may be consumed.
     ///
     /// Kafka's absence changes nothing there: a member of the group waits by itself.
     pub(crate) async fn watch(&self, usable: watch::Sender<bool>) {
-        let (mut last, mut away) = (None, false);
         loop {
-            let looked = self.look().await;
-            match &looked {
-                Ok(verdict) => {
-                    if std::mem::take(&mut away) {
-                        log::info!("kafka at {} answers", self.servers);
-                    }
-                    if last.replace(*verdict) != Some(*verdict) {
-                        self.log(*verdict);
-                        usable.send_replace(*verdict == Verdict::Usable);
-                    }
+            let found = self.broker.fault(&self.kafka.topic, self.kafka.shards).await;
+            match &found {
+                Ok(fault) => {
+                    self.kafka_away.has_ended(&format!("Kafka at {} answers", self.kafka.bootstrap_servers));
+                    self.log(*fault);
+                    usable.send_replace(fault.is_none());
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut away, true) {
-                        log::warn!("kafka at {} doesn't answer ({error}): waiting for it", self.servers);
-                    }
-                }
+                Err(error) => self.log_away(error).await,
             }
-            sleep(if looked == Ok(Verdict::Usable) { PAUSE } else { PAUSE_WHILE_WRONG }).await;
+            sleep(if found == Ok(None) { PAUSE } else { PAUSE_WHILE_WRONG }).await;
         }
     }
 
-    async fn look(&self) -> KafkaResult<Verdict> {
-        let Some(found) = self.broker.partitions(&self.name).await? else { return Ok(Verdict::Missing) };
-        if u32::try_from(found) != Ok(self.shards) {
-            return Ok(Verdict::WrongCount { found, shards: self.shards });
-        }
-        Ok(if self.broker.is_compacted(&self.name).await? { Verdict::Compacted } else { Verdict::Usable })
-    }
-
-    fn log(&self, verdict: Verdict) {
-        let name = &self.name;
-        match verdict {
-            Verdict::Usable => log::info!("topic {name} {verdict}"),
-            Verdict::Missing => log::warn!("topic {name} {verdict}"),
-            Verdict::WrongCount { .. } | Verdict::Compacted => {
-                log::error!("topic {name} {verdict}: nothing is consumed until that is put right");
+    fn log(&self, fault: Option<TopicFault>) {
+        let topic = &self.kafka.topic;
+        match fault {
+            None => self.faulty.has_ended(&format!("topic {topic} is as it must be")),
+            Some(fault @ TopicFault::Missing) => {
+                let line = format!("topic {topic} {fault}: waiting for pg-notify-worker to create it");
+                self.faulty.holds_instead(Level::Warn, &line);
+            }
+            Some(fault) => {
+                let line = format!("topic {topic} {fault}, so nothing is consumed; {}", fault.remedy());
+                self.faulty.holds_instead(Level::Error, &line);
             }
         }
     }
-}
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usable => f.write_str("is as it must be"),
-            Self::Missing => f.write_str("doesn't exist: waiting for pg-notify-worker to create it"),
-            Self::WrongCount { found, shards } => write!(f, "has {found} partitions instead of {shards} (SHARDS)"),
-            Self::Compacted => f.write_str("is compacted, which loses messages"),
+    async fn log_away(&self, error: &KafkaError) {
+        match refusal(&self.kafka, "kafka-consumer", error).await {
+            Some(line) => self.kafka_away.holds(Level::Error, line),
+            None => {
+                let servers = &self.kafka.bootstrap_servers;
+                self.kafka_away
+                    .holds(Level::Warn, format!("Kafka at {servers} doesn't answer ({error}): waiting for it"));
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ async fn a_compacted_topic_is_refused_until_it_is_none() {
     let setup = Setup::without_topic().await;
     setup.topic.create(partitions(), &[("cleanup.policy", "compact,delete")]).await;
     let consumer = setup.start();
-    consumer.wait_log(SOON, "is compacted, which loses messages").await;
+    consumer.wait_log(SOON, "is compacted, which removes changes before they are read, so nothing is consumed").await;
     setup.configure_topic("cleanup.policy", "delete").await;
     consumer.wait_log(WHOLE, "are this consumer's").await;
     setup.heard(&mut Relay::new(&setup)).await;

@@ -18,7 +18,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, Pur
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
-use crate::kafka::topics::away_line;
+use crate::kafka::topics::{BACK_LINE, PROGRAM, away_line};
 use common::log_once::LogOnce;
 
 /// After this long a message is reported as failed, and repeated under the next sequence. Until then the library
@@ -138,7 +138,7 @@ impl Publisher {
 }
 
 fn producer_config(settings: &Kafka) -> ClientConfig {
-    let mut config = client_config(settings, "pg-notify-worker");
+    let mut config = client_config(settings, PROGRAM);
     config
         // A row is deleted only when every replica in sync has its message, in order and once.
         .set("acks", "all")
@@ -173,7 +173,7 @@ struct Reporter {
 impl Reporter {
     fn acknowledged(&self, shard: Shard) {
         *self.last_acknowledgement.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.kafka_away.has_ended("Kafka can be reached again");
+        self.kafka_away.has_ended(BACK_LINE);
         if let Some(partition_away) = self.partition_away.get(shard as usize) {
             partition_away.has_ended(&format!("partition {shard} of topic {} takes messages again", self.topic));
         }

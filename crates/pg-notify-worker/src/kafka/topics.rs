@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::kafka::{Broker, admin_options, dead_letter_topic};
+use common::kafka::dead_letter_topic;
+use common::kafka::refusal::refusal;
+use common::kafka::topic::{Broker, TopicFault, admin_options};
+use common::log_once::LogOnce;
 use common::settings::Kafka;
 use log::Level;
 use rdkafka::admin::{NewTopic, TopicReplication};
@@ -11,19 +14,23 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use common::log_once::LogOnce;
-
 /// Between two looks at a topic that is as it should be, or that somebody has to put right.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Between two looks while Kafka is away, so that all is well soon after it is back.
-const AWAY_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks while Kafka is away or about to have the topic, so that all is well soon afterwards.
+const SOON_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long changes are kept: whoever was away for longer empties the cache anyway (milliseconds: 24 h).
 const RETENTION_MS: &str = "86400000";
 
 /// How long dead letters wait for somebody to look at them (milliseconds: 7 days).
 const DEAD_LETTER_RETENTION_MS: &str = "604800000";
+
+/// How this program calls itself where Kafka shows its clients.
+pub(crate) const PROGRAM: &str = "pg-notify-worker";
+
+/// The line for a Kafka that is back.
+pub(crate) const BACK_LINE: &str = "Kafka can be reached again";
 
 /// The line for a Kafka that doesn't answer.
 pub(crate) fn away_line(settings: &Kafka) -> String {
@@ -34,6 +41,8 @@ pub(crate) fn away_line(settings: &Kafka) -> String {
 pub(crate) struct Topics<'a> {
     settings: &'a Kafka,
     kafka_away: Arc<LogOnce>,
+    /// Whether the last look got an answer.
+    answered: bool,
     unfit: LogOnce,
     is_fit: watch::Sender<bool>,
 }
@@ -44,6 +53,9 @@ enum Unfit {
     /// Somebody has to change something.
     #[error("{0}")]
     Wrong(String),
+    /// It was created just now, and not every broker knows it yet.
+    #[error("the topic isn't known everywhere yet")]
+    JustCreated,
     /// Kafka does not answer.
     #[error("{0}")]
     Kafka(#[from] KafkaError),
@@ -52,13 +64,13 @@ enum Unfit {
 impl<'a> Topics<'a> {
     /// Tells `is_fit` what it finds.
     pub(crate) fn new(settings: &'a Kafka, kafka_away: Arc<LogOnce>, is_fit: watch::Sender<bool>) -> Self {
-        Self { settings, kafka_away, unfit: LogOnce::default(), is_fit }
+        Self { settings, kafka_away, answered: true, unfit: LogOnce::default(), is_fit }
     }
 
     /// Looks, for ever.
-    pub(crate) async fn watch(self) {
+    pub(crate) async fn watch(mut self) {
         let broker = loop {
-            match Broker::new(self.settings, "pg-notify-worker") {
+            match Broker::new(self.settings, PROGRAM) {
                 Ok(broker) => break broker,
                 Err(error) => self.unfit.holds(Level::Error, format!("the Kafka client can't be set up: {error}")),
             }
@@ -66,55 +78,61 @@ impl<'a> Topics<'a> {
         };
         loop {
             let found = self.look(&broker).await;
-            sleep(self.judge(found)).await;
+            sleep(self.judge(found).await).await;
         }
     }
 
     /// Says what was found, and how long to wait for the next look.
-    fn judge(&self, found: Result<(), Unfit>) -> Duration {
+    async fn judge(&mut self, found: Result<(), Unfit>) -> Duration {
+        let answered = !matches!(found, Err(Unfit::Kafka(_)));
+        // Only what a look has found is over with a look: a broker that answers need not take messages.
+        if answered && !self.answered {
+            self.kafka_away.has_ended(BACK_LINE);
+        }
+        self.answered = answered;
         match found {
             Ok(()) => {
-                self.unfit.has_ended(&format!("topic {} is as it should be now", self.settings.topic));
+                self.unfit.has_ended(&format!("topic {} is as it must be", self.settings.topic));
                 self.is_fit.send_replace(true);
                 LOOK_INTERVAL
             }
             Err(Unfit::Wrong(line)) => {
                 self.is_fit.send_replace(false);
-                self.unfit.holds(Level::Error, line);
+                self.unfit.holds_instead(Level::Error, &line);
                 LOOK_INTERVAL
             }
+            Err(Unfit::JustCreated) => SOON_INTERVAL,
             Err(Unfit::Kafka(error)) => {
                 // The topic stays what it was: whether messages arrive, their acknowledgements say.
                 log::debug!("the topics can't be looked at: {error}");
-                self.kafka_away.holds(Level::Warn, away_line(self.settings));
-                AWAY_INTERVAL
+                self.log_away(&error).await;
+                SOON_INTERVAL
             }
         }
     }
 
+    async fn log_away(&self, error: &KafkaError) {
+        match refusal(self.settings, PROGRAM, error).await {
+            Some(line) => self.kafka_away.holds(Level::Error, format!("{line}; the outbox keeps the changes")),
+            None => self.kafka_away.holds(Level::Warn, away_line(self.settings)),
+        }
+    }
+
     async fn look(&self, broker: &Broker) -> Result<(), Unfit> {
-        let topic = &self.settings.topic;
+        let Kafka { topic, shards, .. } = self.settings;
         if broker.partitions(topic).await?.is_none() {
-            let shards = self.settings.shards.cast_signed();
-            create(broker, self.settings, topic, shards, RETENTION_MS).await?;
+            create(broker, self.settings, topic, shards.cast_signed(), RETENTION_MS).await?;
         }
         let dead_letters = dead_letter_topic(topic);
         if broker.partitions(&dead_letters).await?.is_none() {
             create(broker, self.settings, &dead_letters, 1, DEAD_LETTER_RETENTION_MS).await?;
         }
-        match broker.partitions(topic).await? {
-            Some(count) if count != self.settings.shards as usize => Err(Unfit::Wrong(format!(
-                "topic {topic} has {count} partitions instead of {}, so nothing is published; set SHARDS to {count}, or \
-                 use another topic",
-                self.settings.shards
-            ))),
-            Some(_) if broker.is_compacted(topic).await? => Err(Unfit::Wrong(format!(
-                "topic {topic} is compacted, which removes changes before they are read, so nothing is published; set its \
-                 cleanup.policy to delete"
-            ))),
-            Some(_) => Ok(()),
-            // Just created; not every broker knows yet.
-            None => Err(Unfit::Kafka(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))),
+        match broker.fault(topic, *shards).await? {
+            None => Ok(()),
+            Some(TopicFault::Missing) => Err(Unfit::JustCreated),
+            Some(fault) => {
+                Err(Unfit::Wrong(format!("topic {topic} {fault}, so nothing is published; {}", fault.remedy())))
+            }
         }
     }
 }

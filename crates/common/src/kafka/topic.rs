@@ -1,55 +1,54 @@
-//! What all Kafka clients are told, one line and one reason each, and what both sides ask the broker about a topic.
+//! Is the topic as it must be? One check for both sides of it; only its creation is the worker's.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::task::spawn_blocking;
 
+use super::{Quiet, client_config};
 use crate::settings::Kafka;
 
-/// Limit for asking the broker about topics and offsets.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limit for asking the broker about topics.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What every client of ours sets.
-pub fn client_config(settings: &Kafka, program: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &settings.bootstrap_servers)
-        .set("client.id", program)
-        // The default of 10 s is longer than the system may take to heal after a broker comes back.
-        .set("reconnect.backoff.max.ms", "1000")
-        // A half-open connection is noticed by the operating system as well.
-        .set("socket.keepalive.enable", "true")
-        // A small message must not wait for a large one.
-        .set("socket.nagle.disable", "true")
-        // A broker that closes idle connections is no event.
-        .set("log.connection.close", "false");
-    config
+/// What keeps a topic from being used; as text it goes on after the topic's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicFault {
+    /// There is none of this name.
+    Missing,
+    /// A shard is a partition, so there must be as many of both.
+    PartitionCount {
+        /// Partitions that the topic has.
+        found: usize,
+        /// Shards (`SHARDS`).
+        shards: u32,
+    },
+    /// Compaction removes messages that were not read yet.
+    Compacted,
 }
 
-/// Name of the topic for what can't be decoded on `topic`.
-pub fn dead_letter_topic(topic: &str) -> String {
-    format!("{topic}.dlq")
-}
-
-/// Keeps librdkafka's own lines out of the log.
-///
-/// It repeats them for as long as a broker is away; what matters of them is logged where it is handled, once when it
-/// begins and once when it ends.
-pub struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::debug!("librdkafka: {facility}: {message}");
+impl TopicFault {
+    /// What can be done about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Missing => "pg-notify-worker creates it".to_owned(),
+            Self::PartitionCount { found, .. } => format!("set SHARDS to {found}, or use another topic"),
+            Self::Compacted => "set its cleanup.policy to delete".to_owned(),
+        }
     }
+}
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        log::debug!("librdkafka: {error}: {reason}");
+impl fmt::Display for TopicFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("doesn't exist"),
+            Self::PartitionCount { found, shards } => write!(f, "has {found} partitions instead of {shards} (SHARDS)"),
+            Self::Compacted => f.write_str("is compacted, which removes changes before they are read"),
+        }
     }
 }
 
@@ -78,10 +77,22 @@ impl Broker {
         &self.admin
     }
 
+    /// What is wrong with a topic that is to have a partition for each of `shards` shards; `None`: it may be used.
+    ///
+    /// # Errors
+    /// If the broker can't be asked within 5 s a question, or refuses to answer.
+    pub async fn fault(&self, topic: &str, shards: u32) -> KafkaResult<Option<TopicFault>> {
+        let Some(found) = self.partitions(topic).await? else { return Ok(Some(TopicFault::Missing)) };
+        if u32::try_from(found) != Ok(shards) {
+            return Ok(Some(TopicFault::PartitionCount { found, shards }));
+        }
+        Ok(self.is_compacted(topic).await?.then_some(TopicFault::Compacted))
+    }
+
     /// How many partitions a topic has; `None`: there is none of this name.
     ///
     /// # Errors
-    /// If the broker can't be asked within [`REQUEST_TIMEOUT`].
+    /// As [`Broker::fault`].
     pub async fn partitions(&self, topic: &str) -> KafkaResult<Option<usize>> {
         let (admin, topic) = (Arc::clone(&self.admin), topic.to_owned());
         // librdkafka blocks while it asks.
@@ -97,12 +108,9 @@ impl Broker {
         spawn_blocking(ask).await.map_err(|_panic| KafkaError::Canceled)?
     }
 
-    /// Whether a topic is compacted, which loses messages. Who may use a topic need not have the right to see how it is
-    /// configured: such a broker is believed.
-    ///
-    /// # Errors
-    /// If the broker can't be asked within [`REQUEST_TIMEOUT`].
-    pub async fn is_compacted(&self, topic: &str) -> KafkaResult<bool> {
+    /// Whether a topic is compacted. Who may use a topic need not have the right to see how it is configured: such a
+    /// broker is believed.
+    async fn is_compacted(&self, topic: &str) -> KafkaResult<bool> {
         let resources = self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &admin_options()).await?;
         Ok(resources.into_iter().any(|resource| match resource {
             Ok(resource) => {

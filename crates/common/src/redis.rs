@@ -1,11 +1,9 @@
-//! How the programs reach Redis: by a connection that reconnects by itself, or by a pool whose connections their holder
-//! gives up himself.
+//! How the programs reach Redis: by a connection that reconnects by itself, or by one that its holder gives up.
 
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use deadpool_redis::redis::{Client, RedisResult};
-use deadpool_redis::{Pool, PoolConfig, Runtime, Timeouts};
+use deadpool_redis::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisResult};
 
 use crate::settings::Redis;
 
@@ -26,25 +24,22 @@ pub fn shared_connection(settings: &Redis) -> RedisResult<ConnectionManager> {
         .set_max_delay(RECONNECT_PAUSE_MAX)
         // A request doesn't wait for a second try: PostgreSQL answers meanwhile.
         .set_number_of_retries(0);
-    ConnectionManager::new_lazy_with_config(Client::open(address(settings))?, config)
+    ConnectionManager::new_lazy_with_config(client(settings)?, config)
 }
 
-/// A pool of at most `size` connections. Each has one holder, who may put it back, or keep it and share it.
+/// Connects once: what many tasks share by cloning as well, until one of them finds that it is of no use any more.
+///
+/// For whoever must not stay with a server that was demoted: such a one goes on answering on the connection.
 ///
 /// # Errors
-/// If the host name can't be an address.
-pub fn pool(settings: &Redis, size: usize) -> Result<Pool, deadpool_redis::CreatePoolError> {
-    let mut config = deadpool_redis::Config::from_connection_info(deadpool_redis::ConnectionInfo {
-        addr: deadpool_redis::ConnectionAddr::Tcp(settings.host.clone(), settings.port),
-        ..Default::default()
-    });
-    let mut pool = PoolConfig::new(size);
-    pool.timeouts =
-        Timeouts { wait: Some(settings.timeout), create: Some(settings.timeout), recycle: Some(settings.timeout) };
-    config.pool = Some(pool);
-    config.create_pool(Some(Runtime::Tokio1))
+/// If the host name can't be an address, or there is no connection within `REDIS_TIMEOUT_MS`.
+pub async fn connect(settings: &Redis) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(Some(settings.timeout))
+        .set_connection_timeout(Some(settings.timeout));
+    client(settings)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
-fn address(settings: &Redis) -> (&str, u16) {
-    (settings.host.as_str(), settings.port)
+fn client(settings: &Redis) -> RedisResult<Client> {
+    Client::open((settings.host.as_str(), settings.port))
 }

@@ -127,9 +127,9 @@ mod tests {
     fn a_batch_has_one_next_state_and_each_code_once() {
         let state = state();
         let records = relay(&state, vec![code("BGR"), code("BGR"), Action::Heartbeat(5)]);
-        let outcome = take(Before::Applied(state), &records);
+        let outcome = take(Before::Known(state), &records);
         let next = State { sequence: 3, number: Some(5), offset: 3, ..state };
-        assert_eq!(outcome.after, Before::Applied(next));
+        assert_eq!(outcome.after, Before::Known(next));
         let own = &outcome.deletions[&keys().shard_of("BGR")];
         assert_eq!(own.codes.iter().collect::<Vec<_>>(), ["BGR"]);
         assert_eq!(own.changes.iter().map(|change| change.offset).collect::<Vec<_>>(), [0, 1]);
@@ -140,7 +140,7 @@ mod tests {
     fn a_code_of_another_shard_is_deleted_there() {
         let foreign = ["FRA", "DEU", "USA"].into_iter().find(|code| keys().shard_of(code) != keys().shard_of("BGR"));
         let foreign = foreign.unwrap();
-        let outcome = take(Before::Applied(state()), &[by_hand(code(foreign))]);
+        let outcome = take(Before::Known(state()), &[by_hand(code(foreign))]);
         assert_eq!(outcome.deletions.keys().collect::<Vec<_>>(), [&keys().shard_of(foreign)]);
         assert_eq!(outcome.deletions[&keys().shard_of(foreign)].changes[0].cause, "hand");
     }
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn all_by_hand_concerns_every_shard_and_all_of_the_relay_does_not() {
         let state = state();
-        assert!(take(Before::Applied(state), &[by_hand(Action::InvalidateAll)]).everywhere.is_some());
+        assert!(take(Before::Known(state), &[by_hand(Action::InvalidateAll)]).everywhere.is_some());
         let records = relay(&state, vec![Action::InvalidateAll]);
-        assert!(take(Before::Applied(state), &records).everywhere.is_none());
+        assert!(take(Before::Known(state), &records).everywhere.is_none());
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         let state = state();
         let mut records = relay(&state, vec![code("BGR"), code("BGR"), code("BGR")]);
         records.remove(1);
-        let outcome = take(Before::Applied(state), &records);
+        let outcome = take(Before::Known(state), &records);
         assert_eq!(outcome.resets.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [2]);
         let own = &outcome.deletions[&keys().shard_of("BGR")];
         assert_eq!(own.changes[1].cause, "sequence 3 follows 1");

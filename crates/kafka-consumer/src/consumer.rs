@@ -15,10 +15,11 @@ use tokio::time::sleep;
 
 use crate::kafka::client;
 use crate::kafka::dead_letter::DeadLetters;
-use crate::kafka::membership::{Member, MemberEnd, Shared};
+use crate::kafka::membership::{Member, MemberEnd};
 use crate::kafka::topic_watch::TopicWatch;
 use crate::redis::writer::RedisWriter;
 use crate::reset_log::ResetLog;
+use crate::resources::Resources;
 
 /// Before what failed for good is made anew.
 const ANEW_PAUSE: Duration = Duration::from_secs(1);
@@ -31,12 +32,11 @@ const ANEW_PAUSE: Duration = Duration::from_secs(1);
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
     let topic = made("the topic's client", || TopicWatch::new(&settings.kafka)).await;
-    let redis = made("the redis pool", || RedisWriter::new(&settings.redis, keys.clone())).await;
     let (usable, is_usable) = watch::channel(false);
-    let mut shared = Shared {
+    let mut resources = Resources {
         topic: settings.kafka.topic.clone(),
         backlog_limit: settings.kafka.backlog_limit,
-        redis: Arc::new(redis),
+        redis: Arc::new(RedisWriter::new(&settings.redis, keys)),
         dead_letters: DeadLetters::new(&settings.kafka),
         resets: ResetLog::new(),
         usable: is_usable,
@@ -44,20 +44,20 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> 
     };
     tokio::select! {
         () = topic.watch(usable) => {}
-        () = consume(&settings, &mut shared) => {}
+        () = consume(&settings, &mut resources) => {}
     }
-    shared.dead_letters.flush().await;
+    resources.dead_letters.flush().await;
     Ok(())
 }
 
-async fn consume(settings: &Settings, shared: &mut Shared) {
+async fn consume(settings: &Settings, resources: &mut Resources) {
     // Whoever has a name is known again when it comes back from a broken link. One without has lost the id that the
     // broker gave it, and waits until its own former session has timed out.
     let mut instance = settings.kafka.group_instance_id.clone().unwrap_or_else(random_name);
     loop {
         let create = || client::create(&settings.kafka, &instance);
         let (client, rebalances) = made("the kafka client", create).await;
-        match Member::new(client, rebalances, shared).run().await {
+        match Member::new(client, rebalances, resources).run().await {
             MemberEnd::Shutdown => return,
             MemberEnd::Silent => log::info!("nothing has come since kafka was lost: going on with a new client"),
             MemberEnd::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId)) => {

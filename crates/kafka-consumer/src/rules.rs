@@ -10,7 +10,7 @@ use common::random::Name;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
     /// Everything up to this state has been applied; the next message of its relay continues it.
-    Applied(State),
+    Known(State),
     /// The log was begun at its end: what lies before is unknown, and nothing is written until a relay's message resets.
     Unknown,
 }
@@ -86,7 +86,7 @@ pub(crate) fn step(before: Before, offset: i64, message: Option<&Message>, fresh
 
 fn moved(before: Before, offset: i64) -> Before {
     match before {
-        Before::Applied(state) => Before::Applied(State { offset, ..state }),
+        Before::Known(state) => Before::Known(State { offset, ..state }),
         Before::Unknown => Before::Unknown,
     }
 }
@@ -96,8 +96,8 @@ fn by_hand(after: Before, action: &Action, fresh: Name) -> Step {
         (Action::Invalidate(code), _) => Step { after, effect: Effect::Delete(code.clone(), Cause::Hand) },
         // An unknown shard is about to be emptied anyway.
         (Action::InvalidateAll, Before::Unknown) => Step { after, effect: Effect::EmptyEverywhere(Cause::Hand) },
-        (Action::InvalidateAll, Before::Applied(state)) => {
-            let after = Before::Applied(State { epoch: fresh, ..state });
+        (Action::InvalidateAll, Before::Known(state)) => {
+            let after = Before::Known(State { epoch: fresh, ..state });
             Step { after, effect: Effect::EmptyEverywhere(Cause::Hand) }
         }
         (Action::Heartbeat(_), _) => Step { after, effect: Effect::Nothing },
@@ -107,13 +107,13 @@ fn by_hand(after: Before, action: &Action, fresh: Name) -> Step {
 fn continued(before: Before, position: Position) -> Result<State, Reset> {
     match before {
         Before::Unknown => Err(Reset::Seek),
-        Before::Applied(state) if state.generation != position.generation => {
+        Before::Known(state) if state.generation != position.generation => {
             Err(Reset::Generation { from: state.generation, to: position.generation })
         }
-        Before::Applied(state) if state.sequence.checked_add(1) != Some(position.sequence) => {
+        Before::Known(state) if state.sequence.checked_add(1) != Some(position.sequence) => {
             Err(Reset::Gap { after: state.sequence, found: position.sequence })
         }
-        Before::Applied(state) => Ok(state),
+        Before::Known(state) => Ok(state),
     }
 }
 
@@ -123,7 +123,7 @@ fn by_relay(state: State, action: &Action, fresh: Name) -> Step {
         Action::InvalidateAll => (State { epoch: fresh, ..state }, Effect::Empty(Cause::Relay)),
         Action::Heartbeat(number) => (State { number: Some(*number), ..state }, Effect::Nothing),
     };
-    Step { after: Before::Applied(state), effect }
+    Step { after: Before::Known(state), effect }
 }
 
 fn reset_by(position: Position, offset: i64, action: &Action, fresh: Name, reset: Reset) -> Step {
@@ -133,7 +133,7 @@ fn reset_by(position: Position, offset: i64, action: &Action, fresh: Name, reset
     };
     let Position { generation, sequence } = position;
     let state = State { epoch: fresh, generation, sequence, number, offset };
-    Step { after: Before::Applied(state), effect: Effect::Empty(Cause::Reset(reset)) }
+    Step { after: Before::Known(state), effect: Effect::Empty(Cause::Reset(reset)) }
 }
 
 impl fmt::Display for Cause {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn on_state(message: Message) -> Step {
-        step(Before::Applied(state()), OFFSET, Some(&message), fresh())
+        step(Before::Known(state()), OFFSET, Some(&message), fresh())
     }
 
     fn on_unknown(message: Message) -> Step {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn applied(state: State, effect: Effect) -> Step {
-        Step { after: Before::Applied(state), effect }
+        Step { after: Before::Known(state), effect }
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_last_sequence_of_all_is_continued_by_none() {
-        let last = Before::Applied(State { sequence: u64::MAX, ..state() });
+        let last = Before::Known(State { sequence: u64::MAX, ..state() });
         let step = step(last, OFFSET, Some(&relay(generation(), 0, code())), fresh());
         assert!(matches!(step.effect, Effect::Empty(Cause::Reset(Reset::Gap { .. }))));
     }
@@ -266,7 +266,7 @@ mod tests {
     fn a_heartbeat_that_does_not_continue_renews_with_its_own_number() {
         let next = State { epoch: fresh(), sequence: 9, number: Some(1), ..moved() };
         let step = on_state(relay(generation(), 9, Action::Heartbeat(1)));
-        assert_eq!(step.after, Before::Applied(next));
+        assert_eq!(step.after, Before::Known(next));
     }
 
     #[test]
@@ -301,21 +301,21 @@ mod tests {
     #[test]
     fn what_can_not_be_decoded_only_moves_the_offset() {
         let undecodable = |before| step(before, OFFSET, None, fresh());
-        assert_eq!(undecodable(Before::Applied(state())), applied(moved(), Effect::Nothing));
+        assert_eq!(undecodable(Before::Known(state())), applied(moved(), Effect::Nothing));
         assert_eq!(undecodable(Before::Unknown), Step { after: Before::Unknown, effect: Effect::Nothing });
     }
 
     #[test]
     fn an_undecodable_message_of_the_relay_shows_as_a_gap() {
-        let after = step(Before::Applied(state()), OFFSET, None, fresh()).after;
+        let after = step(Before::Known(state()), OFFSET, None, fresh()).after;
         let next = step(after, OFFSET + 1, Some(&relay(generation(), 9, code())), fresh());
         assert!(matches!(next.effect, Effect::Empty(Cause::Reset(Reset::Gap { after: 7, found: 9 }))));
     }
 
     #[test]
     fn offsets_may_have_holes() {
-        let step = step(Before::Applied(state()), OFFSET + 5, Some(&relay(generation(), 8, code())), fresh());
-        let Before::Applied(state) = step.after else { panic!("{step:?}") };
+        let step = step(Before::Known(state()), OFFSET + 5, Some(&relay(generation(), 8, code())), fresh());
+        let Before::Known(state) = step.after else { panic!("{step:?}") };
         assert_eq!((state.sequence, state.offset), (8, OFFSET + 6));
     }
 }

@@ -1,4 +1,4 @@
-//! The shards that are this consumer's: where each begins, by its state in Redis and the bounds of its log.
+//! The shards that are this consumer's: opened as the group assigns them, begun anew where that turns out necessary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::protocol::apply::StoredState;
-use common::protocol::state::State;
 use common::shard::Shard;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rdkafka::consumer::Consumer;
@@ -15,6 +14,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::{Instant, sleep_until};
 
 use crate::kafka::client::{Client, Rebalance};
+use crate::kafka::interruption::Interruption;
+use crate::kafka::start_position::{LogBounds, SeekReason, StartPosition};
 use crate::redis::apply_batch::OpenShard;
 use crate::redis::writer::{Away, CONCURRENCY, RedisWriter};
 
@@ -37,33 +38,12 @@ pub(crate) struct Partitions {
     anew_at: Option<Instant>,
 }
 
-/// What keeps a shard from being begun.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unopened {
-    /// Redis doesn't say where.
-    #[error(transparent)]
-    Away(#[from] Away),
-    /// librdkafka refuses.
-    #[error(transparent)]
-    Kafka(#[from] rdkafka::error::KafkaError),
-}
-
-/// First offset that is there, and the next one to be written.
-type Bounds = (i64, i64);
-
-/// Where a shard's log is begun.
-#[derive(Debug, PartialEq, Eq)]
-enum Begin {
-    At(State),
-    End(EndReason),
-}
-
-/// Why a shard's log is begun at its end.
-#[derive(Debug, PartialEq, Eq)]
-enum EndReason {
-    NoState,
-    Outside { offset: i64, bounds: Bounds },
-    Backlog { messages: i64, limit: i64 },
+/// What a shard is opened with.
+struct Start {
+    shard: Shard,
+    /// What stands in Redis.
+    seen: StoredState,
+    position: StartPosition,
 }
 
 impl Partitions {
@@ -81,7 +61,7 @@ impl Partitions {
     }
 
     /// Carries out what the group decided.
-    pub(crate) async fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Unopened> {
+    pub(crate) async fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Interruption> {
         match rebalance {
             Rebalance::Assigned(shards) => self.assign(shards).await,
             Rebalance::Revoked(shards) => {
@@ -141,26 +121,26 @@ impl Partitions {
     }
 
     /// Begins anew what is due.
-    pub(crate) async fn begin_due(&mut self) -> Result<(), Unopened> {
+    pub(crate) async fn begin_due(&mut self) -> Result<(), Interruption> {
         self.anew_at = None;
         let shards: Vec<_> = std::mem::take(&mut self.anew).into_iter().collect();
         if shards.is_empty() {
             return Ok(());
         }
-        let begins = self.begins(&shards).await?;
+        let starts = self.starts(&shards).await?;
         // Not a seek: that is refused where fetching has stopped, as it has after an offset outside the log.
         self.client.incremental_unassign(&self.list(&shards, |_| Offset::Invalid)?)?;
-        self.begin(begins)
+        self.open_at(starts)
     }
 
-    async fn assign(&mut self, shards: Vec<Shard>) -> Result<(), Unopened> {
-        match self.begins(&shards).await {
-            Ok(begins) => {
+    async fn assign(&mut self, shards: Vec<Shard>) -> Result<(), Interruption> {
+        match self.starts(&shards).await {
+            Ok(starts) => {
                 // A rebalance that leaves all as it was assigns none.
                 if !shards.is_empty() {
                     log::info!("shards {} are this consumer's", List(&shards));
                 }
-                self.begin(begins)
+                self.open_at(starts)
             }
             Err(away) => {
                 self.decline(Rebalance::Assigned(shards))?;
@@ -169,18 +149,18 @@ impl Partitions {
         }
     }
 
-    /// Reads where each shard begins: first its state, then the bounds, so that a log that still is the state's
-    /// reaches at least as far.
-    async fn begins(&self, shards: &[Shard]) -> Result<Vec<(Shard, StoredState, Begin)>, Away> {
-        let begin = async |shard| {
+    /// Reads each shard's state, then the bounds of its log: in this order a log that still is the state's reaches at
+    /// least as far.
+    async fn starts(&self, shards: &[Shard]) -> Result<Vec<Start>, Away> {
+        let start = async |shard| {
             let seen = self.redis.read(shard).await?;
-            let begin = Begin::of(seen.state(), self.bounds(shard).await, self.backlog_limit);
-            Ok((shard, seen, begin))
+            let position = StartPosition::of(seen.state(), self.bounds(shard).await, self.backlog_limit);
+            Ok(Start { shard, seen, position })
         };
-        stream::iter(shards.iter().copied()).map(begin).buffer_unordered(CONCURRENCY).try_collect().await
+        stream::iter(shards.iter().copied()).map(start).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn bounds(&self, shard: Shard) -> Option<Bounds> {
+    async fn bounds(&self, shard: Shard) -> Option<LogBounds> {
         let (client, topic, partition) = (Arc::clone(&self.client), self.topic.clone(), i32::try_from(shard).ok()?);
         let ask = move || client.fetch_watermarks(&topic, partition, BOUNDS_TIMEOUT);
         match tokio::task::spawn_blocking(ask).await.ok()? {
@@ -192,15 +172,15 @@ impl Partitions {
         }
     }
 
-    fn begin(&mut self, begins: Vec<(Shard, StoredState, Begin)>) -> Result<(), Unopened> {
-        log_ends(&begins);
-        let offsets: BTreeMap<_, _> = begins.iter().map(|(shard, _, begin)| (*shard, begin.offset())).collect();
+    fn open_at(&mut self, starts: Vec<Start>) -> Result<(), Interruption> {
+        log_seeks(&starts);
+        let offsets: BTreeMap<_, _> = starts.iter().map(|start| (start.shard, start.position.offset())).collect();
         let shards: Vec<_> = offsets.keys().copied().collect();
         self.client.incremental_assign(&self.list(&shards, |shard| offsets[&shard])?)?;
-        self.open.extend(begins.into_iter().map(|(shard, seen, begin)| {
-            let open = match begin {
-                Begin::At(state) => OpenShard::at_state(shard, seen, state),
-                Begin::End(_) => OpenShard::at_end(shard, seen),
+        self.open.extend(starts.into_iter().map(|Start { shard, seen, position }| {
+            let open = match position {
+                StartPosition::AtState(state) => OpenShard::at_state(shard, seen, state),
+                StartPosition::AtEnd(_) => OpenShard::at_end(shard, seen),
             };
             (shard, open)
         }));
@@ -217,55 +197,19 @@ impl Partitions {
     }
 }
 
-impl Begin {
-    fn of(state: Option<State>, bounds: Option<Bounds>, backlog_limit: i64) -> Self {
-        let Some(state) = state else { return Self::End(EndReason::NoState) };
-        let Some(bounds @ (low, high)) = bounds else { return Self::At(state) };
-        if !(low..=high).contains(&state.offset) {
-            return Self::End(EndReason::Outside { offset: state.offset, bounds });
-        }
-        let messages = high - state.offset;
-        if messages > backlog_limit {
-            return Self::End(EndReason::Backlog { messages, limit: backlog_limit });
-        }
-        Self::At(state)
-    }
-
-    fn offset(&self) -> Offset {
-        match self {
-            Self::At(state) => Offset::Offset(state.offset),
-            Self::End(_) => Offset::End,
-        }
-    }
-}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoState => f.write_str("no state in redis"),
-            Self::Outside { offset, bounds: (low, high) } => {
-                write!(f, "its offset {offset} is outside the log, which reaches from {low} to {high}")
-            }
-            Self::Backlog { messages, limit } => {
-                write!(f, "its backlog of {messages} messages is above the limit of {limit}")
-            }
-        }
-    }
-}
-
 /// One line for each seek to the end, and one for all shards without a state: a first start has no other ones.
-fn log_ends(begins: &[(Shard, StoredState, Begin)]) {
+fn log_seeks(starts: &[Start]) {
     let mut stateless = Vec::new();
-    for (shard, _, begin) in begins {
-        match begin {
-            Begin::At(_) => {}
-            Begin::End(EndReason::NoState) => stateless.push(*shard),
-            Begin::End(reason) => log::info!("shard {shard}: seeking to the end of its log: {reason}"),
+    for Start { shard, position, .. } in starts {
+        match position {
+            StartPosition::AtState(_) => {}
+            StartPosition::AtEnd(SeekReason::NoState) => stateless.push(*shard),
+            StartPosition::AtEnd(reason) => log::info!("shard {shard}: seeking to the end of its log: {reason}"),
         }
     }
     if !stateless.is_empty() {
         stateless.sort_unstable();
-        log::info!("shards {}: seeking to the ends of their logs: {}", List(&stateless), EndReason::NoState);
+        log::info!("shards {}: seeking to the ends of their logs: {}", List(&stateless), SeekReason::NoState);
     }
 }
 
@@ -291,53 +235,7 @@ pub(crate) async fn until(time: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use common::protocol::state::State;
-    use common::random::Name;
-
-    use super::{Begin, EndReason, List};
-
-    const LIMIT: i64 = 100;
-
-    fn state(offset: i64) -> State {
-        State { epoch: Name::random(), generation: Name::random(), sequence: 4, number: None, offset }
-    }
-
-    fn begin(state: State, bounds: Option<(i64, i64)>) -> Begin {
-        Begin::of(Some(state), bounds, LIMIT)
-    }
-
-    #[test]
-    fn a_state_is_gone_on_from() {
-        let state = state(17);
-        for bounds in [(0, 17), (17, 17), (17, 20), (0, 17 + LIMIT)] {
-            assert_eq!(begin(state, Some(bounds)), Begin::At(state), "{bounds:?}");
-        }
-    }
-
-    #[test]
-    fn without_a_state_the_log_begins_at_its_end() {
-        assert_eq!(Begin::of(None, Some((0, 5)), LIMIT), Begin::End(EndReason::NoState));
-        assert_eq!(Begin::of(None, None, LIMIT), Begin::End(EndReason::NoState));
-    }
-
-    #[test]
-    fn an_offset_outside_the_log_is_not_gone_on_from() {
-        for bounds in [(0, 16), (18, 20), (0, 0)] {
-            assert_eq!(begin(state(17), Some(bounds)), Begin::End(EndReason::Outside { offset: 17, bounds }));
-        }
-    }
-
-    #[test]
-    fn a_backlog_above_the_limit_is_not_replayed() {
-        let reason = EndReason::Backlog { messages: LIMIT + 1, limit: LIMIT };
-        assert_eq!(begin(state(17), Some((0, 17 + LIMIT + 1))), Begin::End(reason));
-    }
-
-    #[test]
-    fn without_bounds_the_state_is_believed() {
-        let state = state(17);
-        assert_eq!(begin(state, None), Begin::At(state));
-    }
+    use super::List;
 
     #[test]
     fn shards_are_listed_as_people_do() {

@@ -26,7 +26,7 @@ pub(crate) struct OpenShard {
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// It is applied, with these resets.
-    Applied {
+    Done {
         /// Offset of the next message.
         next_offset: i64,
         /// Where the shard was reset, and why.
@@ -39,7 +39,7 @@ pub(crate) enum Progress {
 impl OpenShard {
     /// A shard that goes on from its state in Redis.
     pub(crate) fn at_state(shard: Shard, seen: StoredState, state: State) -> Self {
-        Self { shard, seen, before: Before::Applied(state), next_offset: state.offset }
+        Self { shard, seen, before: Before::Known(state), next_offset: state.offset }
     }
 
     /// A shard whose log is begun at the end, with what stood in Redis before.
@@ -55,7 +55,7 @@ impl OpenShard {
     /// Applies `records`, which follow each other in the log. If it fails, what was done is unknown.
     pub(crate) async fn apply(&mut self, redis: &RedisWriter, records: &[Record]) -> Result<Progress, Away> {
         let Some(last) = records.last() else {
-            return Ok(Progress::Applied { next_offset: self.next_offset, resets: Vec::new() });
+            return Ok(Progress::Done { next_offset: self.next_offset, resets: Vec::new() });
         };
         // A further round only after ALL was made by hand in another shard meanwhile.
         loop {
@@ -66,7 +66,7 @@ impl OpenShard {
                 Applied::Done => {
                     self.before = outcome.after;
                     self.next_offset = last.offset + 1;
-                    return Ok(Progress::Applied { next_offset: self.next_offset, resets: outcome.resets });
+                    return Ok(Progress::Done { next_offset: self.next_offset, resets: outcome.resets });
                 }
                 Applied::Other(there) => {
                     if !self.follow(there) {
@@ -79,7 +79,7 @@ impl OpenShard {
 
     async fn swap(&mut self, redis: &RedisWriter, after: Before, deletions: &Deletions) -> Result<Applied, Away> {
         match after {
-            Before::Applied(next) => {
+            Before::Known(next) => {
                 let applied = redis.apply(self.shard, &self.seen, &next, deletions).await?;
                 if applied == Applied::Done {
                     self.seen = StoredState::of(&next);
@@ -102,8 +102,8 @@ impl OpenShard {
         let follows = State { epoch: state.epoch, ..seen } == state;
         if follows {
             self.seen = there;
-            if matches!(self.before, Before::Applied(_)) {
-                self.before = Before::Applied(state);
+            if matches!(self.before, Before::Known(_)) {
+                self.before = Before::Known(state);
             }
         }
         follows

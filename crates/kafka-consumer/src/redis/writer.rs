@@ -1,17 +1,18 @@
 //! The way to Redis: the typed calls of the protocol on one connection, repeated until they are known to be done.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use common::keys::Keys;
+use common::log_once::LogOnce;
 use common::protocol::apply::{self, Applied, StoredState};
 use common::protocol::state::State;
 use common::settings;
 use common::shard::Shard;
-use deadpool_redis::redis::RedisResult;
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::{Connection, CreatePoolError, Pool, PoolError};
+use deadpool_redis::redis::{RedisError, RedisResult};
+use log::Level;
 
 use crate::batch::Deletions;
 
@@ -32,23 +33,22 @@ const PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// Whether the last call was carried out is unknown; reading the state tells.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Away(#[from] PoolError);
+pub(crate) struct Away(#[from] pub(crate) RedisError);
 
 /// The cache in Redis.
 pub(crate) struct RedisWriter {
-    pool: Pool,
-    /// Taken from the pool at the first call, and shared by all until one fails: what is applied to several shards at once
-    /// is one write and one answer, where the pool would send a PING and a script for each.
-    shared: Mutex<Option<Arc<MultiplexedConnection>>>,
+    redis: settings::Redis,
+    /// Opened by the first call, and shared by all until one fails: what is applied to several shards at once is one
+    /// write and one answer.
+    connection: Mutex<Option<Arc<MultiplexedConnection>>>,
     keys: Keys,
-    address: String,
+    unwritable: LogOnce,
 }
 
 impl RedisWriter {
     /// Connects to nothing yet.
-    pub(crate) fn new(redis: &settings::Redis, keys: Keys) -> Result<Self, CreatePoolError> {
-        let pool = common::redis::pool(redis, CONCURRENCY)?;
-        Ok(Self { pool, shared: Mutex::default(), keys, address: format!("{}:{}", redis.host, redis.port) })
+    pub(crate) fn new(redis: &settings::Redis, keys: Keys) -> Self {
+        Self { redis: redis.clone(), connection: Mutex::default(), keys, unwritable: LogOnce::default() }
     }
 
     /// How keys are spelled.
@@ -89,24 +89,31 @@ impl RedisWriter {
             .await
     }
 
-    /// Waits until Redis can be written to; `known` says that its absence has been logged already.
-    pub(crate) async fn until_writable(&self, known: bool) {
-        let mut logged = known;
+    /// Says once that Redis can't be written to, until [`RedisWriter::until_writable`] finds that it can; the causes that
+    /// later tries meet are other ones, as a rule.
+    pub(crate) fn log_unwritable(&self, error: &RedisError, so: &str) {
+        if !self.unwritable.lasts() {
+            self.unwritable
+                .holds(Level::Warn, format!("redis at {} can't be written to ({error}): {so}", self.address()));
+        }
+    }
+
+    /// Waits until Redis can be written to.
+    pub(crate) async fn until_writable(&self) {
         while let Err(error) = self.probe().await {
-            if !logged {
-                log::warn!("redis at {} can't be written to ({error}): waiting for it", self.address);
-                logged = true;
-            }
+            self.log_unwritable(&error, "waiting for it");
             tokio::time::sleep(PROBE_PAUSE).await;
         }
-        if logged {
-            log::info!("redis at {} can be written to again", self.address);
-        }
+        self.unwritable.has_ended(&format!("redis at {} can be written to again", self.address()));
+    }
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.redis.host, self.redis.port)
     }
 
     /// Asks for nothing to be deleted: refused wherever a real deletion would be (a replica, one that is loading, one
     /// that can't save), which a PING is not.
-    async fn probe(&self) -> Result<(), PoolError> {
+    async fn probe(&self) -> RedisResult<()> {
         self.once(&async |connection: &mut MultiplexedConnection| {
             apply::delete(connection, &self.keys, 0, &[], &[]).await
         })
@@ -123,24 +130,28 @@ impl RedisWriter {
         Ok(tries.notify(|error, _| log::debug!("redis: {error}; trying again")).await?)
     }
 
-    async fn once<T>(&self, call: &impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>) -> Result<T, PoolError> {
+    async fn once<T>(&self, call: &impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>) -> RedisResult<T> {
         let connection = self.connection().await?;
         let answer = call(&mut MultiplexedConnection::clone(&connection)).await;
         if answer.is_err() {
-            // Not used again: it may lead to a server that was demoted, and a PING would not tell.
-            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            shared.take_if(|shared| Arc::ptr_eq(shared, &connection));
+            // Not used again: it may lead to a server that was demoted, which goes on answering.
+            self.held().take_if(|held| Arc::ptr_eq(held, &connection));
         }
-        Ok(answer?)
+        answer
     }
 
-    async fn connection(&self) -> Result<Arc<MultiplexedConnection>, PoolError> {
-        if let Some(connection) = &*self.shared.lock().unwrap_or_else(PoisonError::into_inner) {
+    async fn connection(&self) -> RedisResult<Arc<MultiplexedConnection>> {
+        if let Some(connection) = &*self.held() {
             return Ok(Arc::clone(connection));
         }
         // Of several that are opened at once the last one stays; the others end with the calls that have them.
-        let connection = Arc::new(Connection::take(self.pool.get().await?));
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        let connection = Arc::new(common::redis::connect(&self.redis).await?);
+        *self.held() = Some(Arc::clone(&connection));
         Ok(connection)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<MultiplexedConnection>>> {
+        // Each change of it is one step, so it is whole whoever panicked meanwhile.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

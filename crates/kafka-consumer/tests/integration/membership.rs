@@ -105,6 +105,41 @@ async fn a_consumer_that_is_cut_off_from_redis_leaves_the_shards_to_others_and_c
     cut_off.stop(STOP).await;
 }
 
+/// A consumer whose Redis answers each request after `delay`, and what is told about that.
+async fn slowed(setup: &Setup, delay: Duration, timeout_ms: &str) -> (Program, Proxy, Relay) {
+    let link = Proxy::to(&format!("127.0.0.1:{}", setup.redis.port));
+    let mut settings = setup.settings();
+    settings.extend(harness::settings([("REDIS_PORT", &link.port.to_string()), ("REDIS_TIMEOUT_MS", timeout_ms)]));
+    let consumer = Program::kafka_consumer(settings);
+    consumer.wait_log(SOON, "are this consumer's").await;
+    let mut relay = Relay::new(setup);
+    setup.heard(&mut relay).await;
+    // Once on the way there, once on the way back.
+    link.slow(delay / 2);
+    (consumer, link, relay)
+}
+
+#[tokio::test]
+async fn a_redis_slower_than_its_timeout_is_given_up() {
+    let setup = Setup::new().await;
+    let (consumer, link, mut relay) = slowed(&setup, Duration::from_millis(300), "100").await;
+    relay.beat().await;
+    let line = consumer.wait_log(SOON, "leaving the group").await;
+    assert!(line.contains("timed out"), "{line}");
+    link.restore();
+    setup.heard(&mut relay).await;
+}
+
+#[tokio::test]
+async fn a_redis_slower_than_the_clients_default_is_waited_for_where_its_timeout_says_so() {
+    let setup = Setup::new().await;
+    let (consumer, _link, mut relay) = slowed(&setup, Duration::from_secs(1), "5000").await;
+    let number = relay.beat().await;
+    eventually(SOON, "the heartbeat is applied", async || setup.are_at(relay.generation, number).await).await;
+    assert!(!consumer.log_contains("can't be written to"));
+    assert!(!consumer.log_contains("trying again"));
+}
+
 #[tokio::test]
 async fn an_absent_redis_is_waited_for_at_the_start_and_later() {
     let mut setup = Setup::new().await;

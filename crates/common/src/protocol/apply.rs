@@ -11,7 +11,7 @@ use crate::shard::Shard;
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("apply.lua")));
 
 /// About how many of its latest changes a shard keeps: enough to explain an answer, some 100 kB a shard at most.
-const CHANGES_KEPT: usize = 1_000;
+pub(super) const CHANGES_KEPT: usize = 1_000;
 
 /// One line of a shard's `changes`.
 #[derive(Clone, Debug, PartialEq, Eq)]

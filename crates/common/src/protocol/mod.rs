@@ -1,6 +1,7 @@
-//! The Redis side of the protocol, read as one: what stands under a shard's keys, and the two scripts that change it.
+//! The Redis side of the protocol, read as one: what stands under a shard's keys, and the scripts that change it.
 
-pub mod apply;
-pub mod entry;
-pub mod state;
-pub mod swap;
+pub mod apply; // A shard moves on: its state, and the codes that are deleted with it.
+pub mod empty; // A shard gets a new epoch, whatever its state.
+pub mod entry; // What stands under a code's key.
+pub mod state; // What stands under a shard's key.
+pub mod swap; // A code's place changes hands.

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use common::keys::Keys;
 use common::log_once::LogOnce;
-use common::protocol::apply::{self, Applied, StoredState};
+use common::protocol::apply::{self, Applied, Change, StoredState};
+use common::protocol::empty;
 use common::protocol::state::State;
+use common::random::Name;
 use common::settings;
 use common::shard::Shard;
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -87,6 +89,12 @@ impl RedisWriter {
         let codes: Vec<_> = deletions.codes.iter().cloned().collect();
         self.repeat(async |connection| apply::delete(connection, &self.keys, shard, &codes, &deletions.changes).await)
             .await
+    }
+
+    /// Gives a shard a new epoch, whatever its state; one that has none is left alone.
+    pub(crate) async fn empty(&self, shard: Shard, change: &Change) -> Result<(), Away> {
+        // Another epoch at each try: an earlier one may have got through, and was left since.
+        self.repeat(async |connection| empty::empty(connection, &self.keys, shard, Name::random(), change).await).await
     }
 
     /// Says once that Redis can't be written to, until [`RedisWriter::until_writable`] finds that it can; the causes that

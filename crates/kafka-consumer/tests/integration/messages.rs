@@ -1,9 +1,9 @@
 //! What messages do to the cache.
 
 use common::message::Action;
-use harness::{Record, eventually, holds};
+use harness::{Program, Record, eventually, holds};
 
-use crate::setup::{SHARDS, SOON, Setup};
+use crate::setup::{Relay, SHARDS, SOON, Setup};
 
 #[tokio::test]
 async fn the_documented_message_by_hand_without_a_key_drops_its_code_wherever_it_lands() {
@@ -78,6 +78,36 @@ async fn all_by_hand_empties_every_shard_and_keeps_what_was_applied() {
 }
 
 #[tokio::test]
+async fn all_by_hand_in_every_partition_at_once_ends_and_costs_few_epochs() {
+    const ALLS: u32 = 5;
+    let mut setup = Setup::with_shards(2).await;
+    let patient = [setup.settings(), harness::settings([("REDIS_TIMEOUT_MS", "10000")])].concat();
+    let consumer = Program::kafka_consumer(patient);
+    consumer.wait_log(SOON, "are this consumer's").await;
+    let mut relay = Relay::new(&setup);
+    setup.heard(&mut relay).await;
+    let before = setup.epochs().await;
+    let noted_before = setup.changes(0).await + setup.changes(1).await;
+    // While the consumer waits for Redis, its client fetches what is taken together in the next poll.
+    setup.redis.pause();
+    relay.beat().await;
+    for partition in (0..2).cycle().take(2 * ALLS as usize) {
+        setup.by_hand(partition, r#"{"action":"invalidate_all"}"#).await;
+    }
+    let number = relay.beat().await;
+    // Another client has them as well by now.
+    setup.topic.read().await;
+    setup.redis.resume();
+    eventually(SOON, "the heartbeat is applied", async || setup.are_at(relay.generation, number).await).await;
+    let after = setup.epochs().await;
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after), "{before:?} {after:?}");
+    // Each ALL is noted in its own shard, and at most once in the other one: a batch empties others for its last one.
+    let noted = setup.changes(0).await + setup.changes(1).await - noted_before;
+    assert!((2 * ALLS..=4 * ALLS).contains(&noted), "{noted} entries for {} ALLs", 2 * ALLS);
+    assert!(!consumer.log_contains("somebody else has moved it"));
+}
+
+#[tokio::test]
 async fn a_gap_empties_its_shard_alone() {
     let setup = Setup::new().await;
     let (consumer, mut relay) = setup.consumer_and_relay().await;
@@ -96,7 +126,7 @@ async fn another_generation_empties_every_shard() {
     let setup = Setup::new().await;
     let (consumer, _relay) = setup.consumer_and_relay().await;
     let before = setup.epochs().await;
-    let mut successor = crate::setup::Relay::new(&setup);
+    let mut successor = Relay::new(&setup);
     let number = successor.beat().await;
     eventually(SOON, "the heartbeat is applied", async || setup.are_at(successor.generation, number).await).await;
     let after = setup.epochs().await;
@@ -108,7 +138,7 @@ async fn another_generation_empties_every_shard() {
 async fn two_relays_on_one_topic_are_named_in_one_line() {
     let setup = Setup::new().await;
     let (consumer, mut one) = setup.consumer_and_relay().await;
-    let mut other = crate::setup::Relay::new(&setup);
+    let mut other = Relay::new(&setup);
     for _ in 0..10 {
         other.beat().await;
         one.beat().await;

@@ -34,9 +34,14 @@ pub(crate) struct Setup {
 impl Setup {
     /// With an empty topic on the shared broker.
     pub(crate) async fn new() -> Self {
-        let setup = Self::without_topic().await;
-        setup.topic.create(partitions(), &[]).await;
-        setup
+        Self::with_shards(SHARDS).await
+    }
+
+    /// The same, with another number of partitions and shards.
+    pub(crate) async fn with_shards(shards: u32) -> Self {
+        let topic = Kafka::shared().topic();
+        topic.create(shards.cast_signed(), &[]).await;
+        Self { topic, redis: Redis::start().await, keys: Keys::new("test", shards) }
     }
 
     /// Without the topic.
@@ -54,7 +59,7 @@ impl Setup {
         settings.extend(self.redis.settings());
         settings.extend(harness::settings([
             ("REDIS_KEY_PREFIX", "test"),
-            ("SHARDS", &SHARDS.to_string()),
+            ("SHARDS", &self.keys.shards().to_string()),
             ("LOG_LEVEL", "debug"),
         ]));
         settings
@@ -92,7 +97,7 @@ impl Setup {
 
     /// Succeeds if every shard has this heartbeat.
     pub(crate) async fn are_at(&self, generation: Name, number: u64) -> Result<(), String> {
-        for shard in 0..SHARDS {
+        for shard in 0..self.keys.shards() {
             let state = self.state(shard).await;
             let there = state.is_some_and(|state| (state.generation, state.number) == (generation, Some(number)));
             harness::holds(there, (shard, state))?;
@@ -113,10 +118,15 @@ impl Setup {
 
     pub(crate) async fn epochs(&self) -> Vec<Option<Name>> {
         let mut epochs = Vec::new();
-        for shard in 0..SHARDS {
+        for shard in 0..self.keys.shards() {
             epochs.push(self.state(shard).await.map(|state| state.epoch));
         }
         epochs
+    }
+
+    /// How many changes of this shard are noted.
+    pub(crate) async fn changes(&self, shard: Shard) -> u32 {
+        self.redis.command(&format!("XLEN {}", self.keys.changes(shard))).await
     }
 
     /// Puts something under the code's key, as the api does.
@@ -197,7 +207,8 @@ impl Relay {
     /// A new generation.
     pub(crate) fn new(setup: &Setup) -> Self {
         let (topic, keys, generation) = (setup.topic.clone(), setup.keys.clone(), Name::random());
-        Self { topic, keys, generation, sequences: vec![0; SHARDS as usize], number: 0 }
+        let sequences = vec![0; keys.shards() as usize];
+        Self { topic, keys, generation, sequences, number: 0 }
     }
 
     /// Publishes a change of `code`.
@@ -209,7 +220,7 @@ impl Relay {
     /// Publishes the next heartbeat to every partition, and returns its number.
     pub(crate) async fn beat(&mut self) -> u64 {
         self.number += 1;
-        for shard in 0..SHARDS {
+        for shard in 0..self.keys.shards() {
             self.publish(shard, Action::Heartbeat(self.number)).await;
         }
         self.number

@@ -1,5 +1,6 @@
 //! Kafka: the shared broker, and brokers of a test's own.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::Semaphore;
 
 use crate::process::Signal;
-use crate::server::Server;
+use crate::server::{Server, script};
+use crate::tool::feed;
 use crate::{Proxy, Topic, free_port, given};
 
 /// A start takes what the machine has, for some seconds.
@@ -19,6 +21,14 @@ pub struct Kafka {
     /// `127.0.0.1:port`.
     pub address: String,
     server: Option<Server>,
+}
+
+/// Addresses (`host:port`) at which a broker wants what our programs don't have.
+pub struct GuardedListeners {
+    /// TLS.
+    pub tls: String,
+    /// A login, in plain text.
+    pub login: String,
 }
 
 impl Kafka {
@@ -55,6 +65,42 @@ impl Kafka {
         ]);
         kafka.restart().await;
         (kafka, link)
+    }
+
+    /// A broker of the test's own with two listeners more, by which our programs can't talk to it. It knows access lists,
+    /// and allows whatever none of them is about.
+    ///
+    /// # Panics
+    /// If no key can be made for it.
+    pub async fn start_guarded() -> (Self, GuardedListeners) {
+        let mut kafka = Self::stopped();
+        let listeners =
+            GuardedListeners { tls: format!("127.0.0.1:{}", free_port()), login: format!("127.0.0.1:{}", free_port()) };
+        let GuardedListeners { tls, login } = &listeners;
+        let main = kafka.own().port;
+        let keys = kafka.own().folder().join("keys.p12").display().to_string();
+        let keytool = ["tool", "keytool", "-genkeypair", "-keyalg", "EC", "-dname", "CN=localhost"];
+        let store = ["-storetype", "PKCS12", "-storepass", "secret", "-keystore", &keys];
+        feed(Command::new(script("kafka")).args(keytool).args(store), b"");
+        kafka.own().add_arguments(&[
+            format!(
+                "listeners=BROKER://127.0.0.1:{main},TLS://{tls},LOGIN://{login},CONTROLLER://{}",
+                controller(main)
+            ),
+            format!("advertised.listeners=BROKER://127.0.0.1:{main},TLS://{tls},LOGIN://{login}"),
+            "listener.security.protocol.map=BROKER:PLAINTEXT,TLS:SSL,LOGIN:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"
+                .to_owned(),
+            format!("listener.name.tls.ssl.keystore.location={keys}"),
+            "listener.name.tls.ssl.keystore.password=secret".to_owned(),
+            "listener.name.login.sasl.enabled.mechanisms=PLAIN".to_owned(),
+            "listener.name.login.plain.sasl.jaas.config=\
+             org.apache.kafka.common.security.plain.PlainLoginModule required user_app=\"secret\";"
+                .to_owned(),
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+            "allow.everyone.if.no.acl.found=true".to_owned(),
+        ]);
+        kafka.restart().await;
+        (kafka, listeners)
     }
 
     /// Brokers of one cluster, with ids from 1. The first is its controller as well; each has all of Kafka's own topics,

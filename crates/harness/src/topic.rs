@@ -162,6 +162,18 @@ impl Topic {
         producer
     }
 
+    /// Denies everybody everything on it, by an access list (see [`Kafka::start_guarded`](crate::Kafka::start_guarded)), or
+    /// no longer.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub fn deny(&self, denied: bool) {
+        let mut command = Command::new(script("kafka"));
+        command.args(["tool", "kafka-acls", "--bootstrap-server", &self.broker, "--topic", &self.name, "--force"]);
+        command.args([if denied { "--add" } else { "--remove" }, "--deny-principal", "User:*"]);
+        feed(&mut command, b"");
+    }
+
     /// Gives `lines` to `kafka-console-producer`.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Kafka, Program};
+use harness::{Kafka, Program, eventually, holds};
 
 use crate::setup::{Relay, SHARDS, SOON, STOP, Setup, partitions};
 
@@ -84,4 +84,35 @@ async fn an_absent_kafka_is_one_line_when_it_begins_and_one_when_it_ends() {
     assert_eq!(consumer.log_lines("doesn't answer").len(), 2);
     let lines = consumer.log_lines("").into_iter().filter(|line| !line.contains("DEBUG")).count();
     assert!(lines < 30, "{lines} lines");
+}
+
+#[tokio::test]
+async fn a_kafka_that_wants_tls_or_a_login_or_denies_access_is_named_in_one_line_each() {
+    let (kafka, listeners) = Kafka::start_guarded().await;
+    let setup = Setup::on(kafka.topic()).await;
+    setup.topic.create(partitions(), &[]).await;
+    let tls = "closes each connection at its first request, as a listener for TLS does";
+    for (address, line) in [(&listeners.tls, tls), (&listeners.login, "wants a login (SASL), which isn't supported")] {
+        let mut settings = setup.settings();
+        settings.extend(harness::settings([("KAFKA_BOOTSTRAP_SERVERS", address)]));
+        let mut consumer = Program::kafka_consumer(settings);
+        let told = consumer.wait_log(SOON, line).await;
+        assert!(told.contains("ERROR") && told.contains(&format!("Kafka at {address} ")), "{told}");
+        // librdkafka's own line for each further look.
+        eventually(SOON, "it looks again", async || {
+            let looks = consumer.log_lines("librdkafka: FAIL").len();
+            holds(looks >= 2, looks)
+        })
+        .await;
+        assert_eq!(consumer.log_lines("ERROR").len() + consumer.log_lines("WARN").len(), 1, "{:?}", consumer.log());
+        consumer.restart_with(setup.topic.settings());
+        consumer.wait_log(SOON, "are this consumer's").await;
+    }
+    setup.topic.deny(true);
+    let consumer = setup.start();
+    let told = consumer.wait_log(SOON, "denies access").await;
+    assert!(told.contains("ERROR") && told.contains("Topic authorization failed"), "{told}");
+    setup.topic.deny(false);
+    consumer.wait_log(SOON, "are this consumer's").await;
+    assert_eq!(consumer.log_lines("denies access").len(), 1);
 }

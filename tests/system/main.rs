@@ -34,7 +34,7 @@ mod restart;
 mod by_hand;
 /// Codes, image names and requests as nobody should send them.
 mod requests;
-/// Settings that are wrong.
+/// Settings and arguments: what is wrong is said, and ends a program.
 mod settings;
 
 /// Tables that were there before, good and bad.

@@ -130,7 +130,7 @@ async fn a_request_that_waits_for_postgres_is_answered_before_the_api_ends() {
 
 #[tokio::test]
 async fn a_second_sigterm_ends_a_program_at_once() {
-    let mut system = System::start_with(harness::settings([("DRAIN_LIMIT_MS", "60000")])).await;
+    let mut system = System::start_with(harness::settings([("DRAIN_LIMIT_MS", "9500")])).await;
     let locker = system.database.client().await;
     locker.batch_execute("begin; lock table city").await.unwrap();
     let http = system.http.clone();

@@ -151,7 +151,8 @@ async fn create_index_concurrently_ends_beside_two_workers_and_one_that_waits_to
 #[tokio::test]
 async fn a_reload_of_both_tables_in_one_transaction_is_never_the_victim_of_a_deadlock_with_readers() {
     // However long a statement of ours may take.
-    let patient = settings([("DB_STATEMENT_TIMEOUT_MS", "5000"), ("BOUND_MS", "6000")]);
+    let patient =
+        settings([("DB_STATEMENT_TIMEOUT_MS", "5000"), ("HTTP_REQUEST_LIMIT_MS", "6000"), ("BOUND_MS", "6000")]);
     let system = System::start_on(few("").await, patient).await;
     // Whatever they are answered while the tables are locked; what counts is the user.
     let reads = Load::reads(&system.http, 8, &[200, 404, 503]);

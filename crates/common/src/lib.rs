@@ -2,7 +2,9 @@
 //!
 //! In reading order: how a program starts, what it is told and what it says, what travels, where it lands.
 
-pub mod program; // How a program starts and ends: arguments, exit codes, drain limit.
+mod arguments; // --check, --help and the like.
+mod container_health; // What the image's health check asks.
+pub mod program; // How a program starts and ends: exit codes, drain limit.
 pub mod settings; // Every setting: name, default, limits.
 pub mod shutdown; // SIGTERM and SIGINT.
 

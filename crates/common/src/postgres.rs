@@ -43,7 +43,6 @@ pub fn config(settings: &Postgres, program: &str, statement_timeout: Duration, l
         .host(&settings.host)
         .port(settings.port)
         .user(&settings.user)
-        .password(settings.password.expose_secret())
         .dbname(&settings.database)
         .application_name(program)
         .options(options)
@@ -53,6 +52,9 @@ pub fn config(settings: &Postgres, program: &str, statement_timeout: Duration, l
         .keepalives_idle(KEEPALIVE)
         .keepalives_interval(KEEPALIVE)
         .keepalives_retries(KEEPALIVE_RETRIES);
+    if let Some(password) = &settings.password {
+        config.password(password.expose_secret());
+    }
     config
 }
 

@@ -1,13 +1,14 @@
-//! How each of the three programs starts and ends: arguments, settings, logging, signals, drain limit, exit code.
+//! How each of the three programs starts and ends: settings, logging, signals, drain limit, exit code.
 
 use std::process::ExitCode;
 
-use crate::logging;
-use crate::settings::{Environment, Settings};
+use crate::arguments::Task;
+use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
+use crate::{container_health, logging};
 
 /// Wrong settings or arguments (`EX_USAGE` of sysexits.h).
-const EX_USAGE: u8 = 64;
+pub(crate) const EX_USAGE: u8 = 64;
 
 /// A fault of the program itself (`EX_SOFTWARE`).
 const EX_SOFTWARE: u8 = 70;
@@ -43,54 +44,44 @@ impl Failure {
 
 /// Runs a program: checks every setting, then runs `service` until it has drained after a signal, or failed.
 ///
-/// With the one argument `--check` it stops after the settings. Exit codes: 0; 64 where a setting or an argument is
-/// wrong, each named in a line of its own; else that of the [`Failure`], whose line is logged as an error.
+/// Arguments may ask for something else instead ([`Task`]). Exit codes: 0; 64 where a setting or an argument is wrong,
+/// each named in a line of its own; else that of the [`Failure`], whose line is logged as an error.
 #[expect(clippy::print_stderr, reason = "there is no log before the settings are known to be right")]
-pub fn start<Service>(name: &str, service: impl FnOnce(Settings, Shutdown) -> Service) -> ExitCode
+pub fn start<Service>(name: &'static str, service: impl FnOnce(Settings, Shutdown) -> Service) -> ExitCode
 where
     Service: Future<Output = Result<(), Failure>>,
 {
-    let settings = match Arguments::read().and_then(|arguments| Ok((arguments, read_settings()?))) {
-        Ok((Arguments::Check, _)) => return ExitCode::SUCCESS,
-        Ok((Arguments::Run, settings)) => settings,
+    let task = match Task::from_arguments(name) {
+        Ok(task) => task,
+        Err(told) => return told,
+    };
+    let (settings, warnings) = match Settings::read(std::env::vars_os()) {
+        Ok(read) => read,
         Err(problems) => {
-            for problem in problems {
-                eprintln!("{name}: {problem}");
-            }
+            problems.iter().for_each(|problem| eprintln!("{name}: {problem}"));
             return ExitCode::from(EX_USAGE);
         }
     };
-    logging::start(name, settings.logging);
-    match run(name, settings, service) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+    match task {
+        Task::CheckSettings => {
+            warnings.iter().for_each(|warning| eprintln!("{name}: {warning}"));
+            ExitCode::SUCCESS
+        }
+        Task::CheckHealth => match container_health::check(&settings.http) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(trouble) => {
+                eprintln!("{name}: {trouble}");
+                ExitCode::FAILURE
+            }
+        },
+        Task::Run => {
+            logging::start(name, settings.logging);
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            let Err(failure) = run(name, settings, service) else { return ExitCode::SUCCESS };
             log::error!("{failure}");
             ExitCode::from(failure.code)
         }
     }
-}
-
-enum Arguments {
-    Run,
-    Check,
-}
-
-impl Arguments {
-    fn read() -> Result<Self, Vec<String>> {
-        let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-        match arguments.as_slice() {
-            [] => Ok(Self::Run),
-            [only] if only == "--check" => Ok(Self::Check),
-            _ => Err(vec!["the only argument is --check; everything else is set by environment variables".to_owned()]),
-        }
-    }
-}
-
-fn read_settings() -> Result<Settings, Vec<String>> {
-    let mut env = Environment::new(std::env::vars_os()).map_err(|error| vec![error.to_string()])?;
-    let settings = Settings::read(&mut env);
-    let problems = env.into_problems();
-    if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
 fn run<Service>(

@@ -64,7 +64,12 @@ async fn a_flight_goes_on_when_the_client_who_began_it_hangs_up() {
 #[tokio::test]
 async fn who_finds_no_free_connection_is_told_to_come_again() {
     // A read longer than a reader waits for the connection, and far from the statement's own limit.
-    let settings = settings([("DB_POOL_SIZE", "1"), ("DB_STATEMENT_TIMEOUT_MS", "10000"), ("BOUND_MS", "20000")]);
+    let settings = settings([
+        ("DB_POOL_SIZE", "1"),
+        ("DB_STATEMENT_TIMEOUT_MS", "10000"),
+        ("HTTP_REQUEST_LIMIT_MS", "15000"),
+        ("BOUND_MS", "20000"),
+    ]);
     let setup = Setup::on(counted(1.2).await, settings).await;
     setup.remove_states().await;
     let codes = ["BGR", "FRA", "DEU", "ITA"];

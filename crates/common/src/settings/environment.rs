@@ -1,118 +1,91 @@
-//! Reads environment variables one by one and remembers every one that is wrong, so that all are reported at once.
+//! The variables of a process: those that are ours, in layers above their defaults, and what is wrong with them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
-use std::time::Duration;
 
 use config::{Config, ConfigError};
-use secrecy::SecretString;
 
-/// The variables of a process, and what was found wrong with those that were asked for.
-pub struct Environment {
+use super::definition::{Kind, Setting};
+use super::table::ALL;
+use super::unknown_variables::{Findings, judge};
+
+/// What was found, and what is to be said about it.
+pub(super) struct Environment {
     values: Config,
     not_unicode: Vec<String>,
     problems: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Environment {
-    /// Takes all variables whose name could be one of ours.
-    ///
-    /// # Errors
-    /// If the `config` crate can't make sense of them, which takes a name that this refuses already.
-    pub fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
-        let mut not_unicode = Vec::new();
-        let mut values = HashMap::new();
+    /// Takes the settings among the variables. An empty one counts as unset, if that isn't a value of its own.
+    pub(super) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let (mut found, mut not_unicode) = (BTreeMap::new(), Vec::new());
         for (name, value) in variables {
             let Ok(name) = name.into_string() else { continue };
             if !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
                 continue;
             }
-            match value.into_string() {
-                Ok(value) => drop(values.insert(name, value)),
-                Err(_) => not_unicode.push(name),
+            if value.to_str().is_none() {
+                not_unicode.push(name.clone());
+            }
+            let value = value.to_string_lossy().into_owned();
+            let may_be_empty = ALL.iter().any(|setting| setting.name() == name && setting.may_be_empty());
+            if may_be_empty || !value.trim().is_empty() {
+                found.insert(name, value);
             }
         }
-        let source = config::Environment::default().source(Some(values));
-        let values = Config::builder().add_source(source).build()?;
-        Ok(Self { values, not_unicode, problems: Vec::new() })
+        let Findings { refused, warnings, displaced } = judge(&found);
+        found.retain(|name, _| !displaced.contains(&name.as_str()));
+
+        let mut values = Config::builder();
+        for setting in ALL {
+            values = values.set_default(setting.name().to_lowercase(), setting.default())?;
+        }
+        let source = config::Environment::default().source(Some(found.into_iter().collect()));
+        Ok(Self { values: values.add_source(source).build()?, not_unicode, problems: refused, warnings })
     }
 
-    /// A text; `default` where the variable isn't set.
-    pub fn text(&mut self, name: &str, default: &str) -> String {
-        self.optional_text(name).unwrap_or_else(|| default.to_owned())
+    /// The value of a setting that has a default; a wrong one is noted.
+    pub(super) fn get<K: Kind>(&mut self, setting: &Setting<K>) -> K::Value {
+        let value = self.optional(setting).or_else(|| setting.kind.parse(setting.default));
+        value.expect("a setting without a default is asked for by `optional`")
     }
 
-    /// A text that may be absent.
-    pub fn optional_text(&mut self, name: &str) -> Option<String> {
-        if self.not_unicode.iter().any(|other| other == name) {
-            self.problem(name, "is not valid UTF-8");
+    /// The value of a setting that may be unset; a wrong one is noted, and counts as unset.
+    pub(super) fn optional<K: Kind>(&mut self, setting: &Setting<K>) -> Option<K::Value> {
+        if self.not_unicode.iter().any(|name| name == setting.name) {
+            self.problem(setting.name, "is not valid UTF-8");
             return None;
         }
-        let value = self.values.get_string(&name.to_lowercase()).ok()?;
-        if value.trim().is_empty() {
-            self.problem(name, "is set but empty; unset it to have the default");
+        let text = self.values.get_string(&setting.name.to_lowercase()).ok()?;
+        if text.is_empty() && !setting.kind.may_be_empty() {
             return None;
         }
-        Some(value)
-    }
-
-    /// A text that is not to be shown anywhere.
-    pub fn secret(&mut self, name: &str, default: &str) -> SecretString {
-        self.text(name, default).into()
-    }
-
-    /// A text that `check` accepts; `expected` completes "must be …".
-    pub fn checked_text(&mut self, name: &str, default: &str, expected: &str, check: impl Fn(&str) -> bool) -> String {
-        let value = self.text(name, default);
-        if !check(&value) {
-            self.problem(name, &format!("must be {expected}, but is `{value}`"));
+        let value = setting.kind.parse(&text);
+        if value.is_none() {
+            self.problem(setting.name, &format!("must be {}{}", setting.kind.expected(), shown(&text)));
         }
         value
     }
 
-    /// A whole number within `range`.
-    pub fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
-    where
-        T: FromStr + PartialOrd + Display + Copy,
-    {
-        let Some(text) = self.optional_text(name) else { return default };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                let (least, most) = (range.start(), range.end());
-                self.problem(name, &format!("must be a whole number from {least} to {most}, but is `{text}`"));
-                default
-            }
-        }
-    }
-
-    /// A time in milliseconds (the name ends in `_MS`).
-    pub fn milliseconds(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> Duration {
-        Duration::from_millis(self.number(name, default, range))
-    }
-
-    /// One of a few words; the first one is the default.
-    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {
-        let (_, default) = words[0];
-        let Some(text) = self.optional_text(name) else { return default };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return *value;
-        }
-        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        self.problem(name, &format!("must be one of {}, but is `{text}`", known.join(", ")));
-        default
-    }
-
     /// Notes that a variable is wrong.
-    pub fn problem(&mut self, name: &str, what: &str) {
-        self.problems.push(format!("{name} {what}").escape_debug().to_string());
+    pub(super) fn problem(&mut self, name: &str, what: &str) {
+        self.problems.push(format!("{name} {what}"));
     }
 
-    /// One line for each variable that is wrong.
-    pub fn into_problems(self) -> Vec<String> {
-        self.problems
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_right(&self) -> bool {
+        self.problems.is_empty()
     }
+
+    /// Lines to be logged; or, as the error, one line for each variable that is wrong.
+    pub(super) fn finish(self) -> Result<Vec<String>, Vec<String>> {
+        if self.problems.is_empty() { Ok(self.warnings) } else { Err(self.problems) }
+    }
+}
+
+/// A value for an error's line, which stays one line. Whoever writes an address with a user or with parameters has put a password in it.
+fn shown(value: &str) -> String {
+    if value.contains(['@', '=']) { String::new() } else { format!(", but is `{}`", value.escape_debug()) }
 }

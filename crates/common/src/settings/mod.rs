@@ -1,18 +1,28 @@
 //! Every setting of the three programs.
 //!
 //! They run in one container with one environment, so each program checks the whole of it and uses its part: a wrong
-//! value is found whichever program looks first. `read` has names, defaults and limits; the README's table says the same
-//! in prose.
+//! value is found whichever program looks first.
 
-mod environment;
-mod read;
+mod addresses; // What a host, a list of brokers and an endpoint may look like.
+mod definition; // What a setting is, and what its value may be.
+mod table; // Every setting, once: name, limits, default, text.
+
+mod environment; // The variables of a process, and what is wrong with them.
+mod service_links; // What Kubernetes sets for a server next door.
+mod unknown_variables; // What begins as ours do and is none of ours.
+
+mod limits; // What must hold between times.
+mod read; // From the variables into the parts below.
+
+mod help; // The table as `--help` prints it.
 
 use std::time::Duration;
 
 use log::LevelFilter;
 use secrecy::SecretString;
 
-pub use environment::Environment;
+pub(crate) use addresses::reachable;
+pub use help::help;
 
 /// All settings, by the part that they belong to.
 #[derive(Clone, Debug)]
@@ -40,14 +50,14 @@ pub struct Settings {
 /// `DB_…`: PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Postgres {
-    /// Host name, address, or the folder of a Unix socket.
+    /// Host name, address (IPv6 without brackets), or the folder of a Unix socket.
     pub host: String,
     /// TCP port.
     pub port: u16,
     /// Role.
     pub user: String,
-    /// Its password.
-    pub password: SecretString,
+    /// Its password, where it has one.
+    pub password: Option<SecretString>,
     /// Database.
     pub database: String,
     /// Connections of one api instance, which is also how many of its statements run at once.
@@ -61,7 +71,7 @@ pub struct Postgres {
 /// `REDIS_…`: Redis.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// Host name or address.
+    /// Host name or address (IPv6 without brackets).
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -74,7 +84,7 @@ pub struct Redis {
 /// `KAFKA_…` and `SHARDS`: Kafka and the topic.
 #[derive(Clone, Debug)]
 pub struct Kafka {
-    /// Comma-separated `host:port`.
+    /// Comma-separated `host:port`, IPv6 addresses in brackets.
     pub bootstrap_servers: String,
     /// The topic of changes; undecodable messages go to the topic of this name with `.dlq` behind it.
     pub topic: String,
@@ -93,7 +103,7 @@ pub struct Kafka {
 /// `HTTP_…`: the api's server.
 #[derive(Clone, Debug)]
 pub struct Http {
-    /// Address to listen on.
+    /// Address to listen on (IPv6 without brackets), or `localhost`.
     pub host: String,
     /// TCP port to listen on.
     pub port: u16,
@@ -119,7 +129,7 @@ pub struct Cache {
 pub enum Images {
     /// An S3-compatible store.
     Store {
-        /// `http://host:port`.
+        /// `http(s)://host:port`.
         endpoint: String,
         /// Access key.
         access_key: String,

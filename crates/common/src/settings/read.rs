@@ -1,105 +1,74 @@
-//! Reads every setting: name, default, limits.
+//! Reads every setting into the part of the program that it belongs to.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::ffi::OsString;
 
-use log::LevelFilter;
-
-use super::{Cache, Environment, Http, Images, Kafka, Logging, Postgres, Redis, Relay, Settings};
-
-const PORTS: RangeInclusive<u16> = 1..=u16::MAX;
+use super::environment::Environment;
+use super::limits;
+use super::table::*;
+use super::{Cache, Http, Images, Kafka, Logging, Postgres, Redis, Relay, Settings};
 
 impl Settings {
-    /// Reads every setting; what is wrong is noted in `env` and replaced by its default.
-    pub fn read(env: &mut Environment) -> Self {
+    /// Reads every setting from these variables; returns them with lines to be logged once there is a log.
+    ///
+    /// # Errors
+    /// One line for each variable that is wrong.
+    pub fn read(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(Self, Vec<String>), Vec<String>> {
+        let mut env = Environment::new(variables).map_err(|error| vec![error.to_string()])?;
         let settings = Self {
-            postgres: Postgres::read(env),
-            redis: Redis::read(env),
-            kafka: Kafka::read(env),
-            http: Http::read(env),
-            cache: Cache::read(env),
-            images: Images::read(env),
-            relay: Relay::read(env),
-            logging: Logging::read(env),
-            drain_limit: env.milliseconds("DRAIN_LIMIT_MS", 8_000, 100..=600_000),
+            postgres: Postgres::read(&mut env),
+            redis: Redis::read(&mut env),
+            kafka: Kafka::read(&mut env),
+            http: Http::read(&mut env),
+            cache: Cache::read(&mut env),
+            images: Images::read(&mut env),
+            relay: Relay::read(&mut env),
+            logging: Logging::read(&mut env),
+            drain_limit: env.get(&DRAIN_LIMIT_MS),
         };
-        if settings.postgres.statement_timeout >= settings.cache.bound {
-            env.problem("DB_STATEMENT_TIMEOUT_MS", "must be below BOUND_MS");
+        // In the place of a wrong value stands the default, which would only contradict the right ones.
+        if env.is_right() {
+            limits::check(&settings, &mut env);
         }
-        settings
+        env.finish().map(|warnings| (settings, warnings))
     }
 }
 
 impl Postgres {
     fn read(env: &mut Environment) -> Self {
         Self {
-            host: env.text("DB_HOST", "localhost"),
-            port: env.number("DB_PORT", 5432, PORTS),
-            user: env.text("DB_USER", "postgres"),
-            password: env.secret("DB_PASSWORD", "postgres"),
-            database: env.text("DB_NAME", "tutorial"),
-            pool_size: env.number("DB_POOL_SIZE", 8, 1..=1_000),
-            connect_timeout: env.milliseconds("DB_CONNECT_TIMEOUT_MS", 1_000, 50..=60_000),
-            statement_timeout: env.milliseconds("DB_STATEMENT_TIMEOUT_MS", 1_500, 50..=60_000),
+            host: env.get(&DB_HOST),
+            port: env.get(&DB_PORT),
+            user: env.get(&DB_USER),
+            password: env.get(&DB_PASSWORD),
+            database: env.get(&DB_NAME),
+            pool_size: env.get(&DB_POOL_SIZE),
+            connect_timeout: env.get(&DB_CONNECT_TIMEOUT_MS),
+            statement_timeout: env.get(&DB_STATEMENT_TIMEOUT_MS),
         }
     }
 }
 
 impl Redis {
     fn read(env: &mut Environment) -> Self {
-        let braceless =
-            |prefix: &str| prefix.len() <= 100 && prefix.bytes().all(|b| b.is_ascii_graphic() && !b"{}".contains(&b));
         Self {
-            host: env.text("REDIS_HOST", "localhost"),
-            port: env.number("REDIS_PORT", 6379, PORTS),
-            timeout: env.milliseconds("REDIS_TIMEOUT_MS", 250, 5..=10_000),
-            key_prefix: env.checked_text(
-                "REDIS_KEY_PREFIX",
-                "cities-cache",
-                "at most 100 printable ASCII characters without braces",
-                braceless,
-            ),
+            host: env.get(&REDIS_HOST),
+            port: env.get(&REDIS_PORT),
+            timeout: env.get(&REDIS_TIMEOUT_MS),
+            key_prefix: env.get(&REDIS_KEY_PREFIX),
         }
     }
 }
 
 impl Kafka {
     fn read(env: &mut Environment) -> Self {
-        // Kafka's own rule is 249 characters; `.dlq` must fit as well.
-        let topic = |name: &str| {
-            name.len() <= 245
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-                && ![".", ".."].contains(&name)
-        };
-        let servers = |list: &str| {
-            list.split(',').all(|server| {
-                server
-                    .trim()
-                    .rsplit_once(':')
-                    .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
-            })
-        };
         Self {
-            bootstrap_servers: env.checked_text(
-                "KAFKA_BOOTSTRAP_SERVERS",
-                "localhost:9092",
-                "a comma-separated list of host:port",
-                servers,
-            ),
-            topic: env.checked_text(
-                "KAFKA_TOPIC",
-                "city_updates",
-                "at most 245 letters, digits, dots, underscores and hyphens",
-                topic,
-            ),
-            shards: env.number("SHARDS", 8, 1..=1_024),
-            replication: match env.number("KAFKA_REPLICATION", 0, 0..=15) {
-                0 => None,
-                replicas => Some(replicas),
-            },
-            group: env.text("KAFKA_GROUP", "cache_cleaners"),
-            group_instance_id: env.optional_text("KAFKA_GROUP_INSTANCE_ID"),
-            backlog_limit: env.number("BACKLOG_LIMIT_MESSAGES", 100_000, 1_000..=100_000_000),
+            bootstrap_servers: env.get(&KAFKA_BOOTSTRAP_SERVERS),
+            topic: env.get(&KAFKA_TOPIC),
+            shards: env.get(&SHARDS),
+            replication: Some(env.get(&KAFKA_REPLICATION)).filter(|replicas| *replicas > 0),
+            group: env.get(&KAFKA_GROUP),
+            group_instance_id: env.optional(&KAFKA_GROUP_INSTANCE_ID),
+            backlog_limit: env.get(&BACKLOG_LIMIT_MESSAGES),
         }
     }
 }
@@ -107,67 +76,47 @@ impl Kafka {
 impl Http {
     fn read(env: &mut Environment) -> Self {
         Self {
-            host: env.text("HTTP_HOST", "0.0.0.0"),
-            port: env.number("HTTP_PORT", 8_000, PORTS),
-            workers: match env.number("HTTP_WORKERS", 0, 0..=256) {
-                0 => None,
-                workers => Some(workers),
-            },
-            connections_max: env.number("HTTP_CONNECTIONS_MAX", 4_096, 16..=1_000_000),
-            request_limit: env.milliseconds("HTTP_REQUEST_LIMIT_MS", 3_000, 100..=60_000),
+            host: env.get(&HTTP_HOST),
+            port: env.get(&HTTP_PORT),
+            workers: Some(env.get(&HTTP_WORKERS)).filter(|workers| *workers > 0),
+            connections_max: env.get(&HTTP_CONNECTIONS_MAX),
+            request_limit: env.get(&HTTP_REQUEST_LIMIT_MS),
         }
     }
 }
 
 impl Cache {
     fn read(env: &mut Environment) -> Self {
-        Self {
-            bound: env.milliseconds("BOUND_MS", 2_000, 250..=60_000),
-            time_to_live: Duration::from_secs(env.number("TIME_TO_LIVE_S", 320, 1..=86_400)),
-        }
+        Self { bound: env.get(&BOUND_MS), time_to_live: env.get(&TIME_TO_LIVE_S) }
     }
 }
 
 impl Images {
     fn read(env: &mut Environment) -> Self {
-        let folder = env.text("IMAGE_FOLDER", "images");
-        let access_key = env.text("MINIO_ACCESS_KEY", "minioadmin");
-        let secret_key = env.secret("MINIO_SECRET_KEY", "minioadmin");
-        let bucket = env.text("MINIO_BUCKET", "images");
-        let Some(endpoint) = env.optional_text("MINIO_ENDPOINT") else { return Self::Folder(folder) };
-        let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['@', ' ', '?', '#'])) {
-            // Not shown: somebody may have put a password into it.
-            env.problem("MINIO_ENDPOINT", "must be http://host:port or https://host:port");
+        let folder = env.get(&IMAGE_FOLDER);
+        let access_key = env.get(&MINIO_ACCESS_KEY);
+        let secret_key = env.get(&MINIO_SECRET_KEY);
+        let bucket = env.get(&MINIO_BUCKET);
+        match env.optional(&MINIO_ENDPOINT) {
+            Some(endpoint) => Self::Store { endpoint, access_key, secret_key, bucket },
+            None => Self::Folder(folder),
         }
-        Self::Store { endpoint, access_key, secret_key, bucket }
     }
 }
 
 impl Relay {
     fn read(env: &mut Environment) -> Self {
         Self {
-            heartbeat_interval: env.milliseconds("HEARTBEAT_INTERVAL_MS", 250, 20..=10_000),
-            poll_interval: env.milliseconds("POLL_INTERVAL_MS", 5, 1..=1_000),
-            outbox_limit: env.number("OUTBOX_LIMIT_ROWS", 10_000, 100..=100_000_000),
-            publication_for_all_tables: env
-                .choice("ALLOW_PUBLICATION_FOR_ALL_TABLES", &[("false", false), ("true", true)]),
+            heartbeat_interval: env.get(&HEARTBEAT_INTERVAL_MS),
+            poll_interval: env.get(&POLL_INTERVAL_MS),
+            outbox_limit: env.get(&OUTBOX_LIMIT_ROWS),
+            publication_for_all_tables: env.get(&ALLOW_PUBLICATION_FOR_ALL_TABLES),
         }
     }
 }
 
 impl Logging {
     fn read(env: &mut Environment) -> Self {
-        let levels = [
-            ("info", LevelFilter::Info),
-            ("error", LevelFilter::Error),
-            ("warn", LevelFilter::Warn),
-            ("debug", LevelFilter::Debug),
-            ("trace", LevelFilter::Trace),
-        ];
-        Self {
-            level: env.choice("LOG_LEVEL", &levels),
-            both: env.choice("LOG_TO", &[("stderr", false), ("both", true)]),
-        }
+        Self { level: env.get(&LOG_LEVEL), both: env.get(&LOG_TO) }
     }
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
-# The image's entry point. Wrong settings end the container before anything starts, with the line that names them;
-# each program knows all settings, and the first that finds something wrong has the word.
+# The image's entry point, and that of `make up` without Docker. Wrong settings end it before anything starts, each with
+# a line that names it; every program knows all settings, so one of them is enough to ask.
 set -e
-for program in pg-notify-worker kafka-consumer api; do
-  "$program" --check
-done
+api --check
+# Defaults that the programs don't have by themselves: a line goes to stdout too, which `supervisorctl tail` reads, and
+# a consumer that comes back under its name has its partitions at once.
+export LOG_TO="${LOG_TO:-both}" KAFKA_GROUP_INSTANCE_ID="${KAFKA_GROUP_INSTANCE_ID:-$(uname -n)}"
 exec "$@"

@@ -20,6 +20,7 @@ mod redis; // The cache, and the shards' states.
 
 mod clock; // The api's own clock.
 mod status; // What an operator and a load balancer see.
+mod tasks; // What must run as long as the program does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,7 @@ use crate::postgres::vouched_query::VouchedQuery;
 use crate::redis::cache::Cache;
 use crate::redis::shard_states::ShardStates;
 use crate::single_flight::Flights;
+use crate::tasks::Tasks;
 
 /// Looks at the heartbeat row within the bound: what a proof needs (DESIGN 4.8).
 const LOOKS_PER_BOUND: u32 = 4;
@@ -98,6 +100,19 @@ impl Api {
             images: Arc::new(Images::new(&settings.images)),
         }
     }
+
+    /// Starts everything that looks at a server again and again.
+    fn watch(&self, shutdown: &Shutdown) -> Tasks {
+        let look_pause = (self.bound / LOOKS_PER_BOUND).min(LOOK_PAUSE_MAX);
+        let mut tasks = Tasks::default();
+        let primary = Arc::clone(&self.primary);
+        tasks.spawn("the watch of the heartbeat row", primary.watch(look_pause, shutdown.clone()));
+        tasks.spawn("the watch of the outbox", Arc::clone(&self.outbox).watch(shutdown.clone()));
+        tasks.spawn("the watch of what PostgreSQL refuses", Arc::clone(&self.database).watch(shutdown.clone()));
+        tasks.spawn("the watch of the shards", Arc::clone(&self.shards).watch(shutdown.clone()));
+        tasks.spawn("the watch of the image store", Arc::clone(&self.images).watch(shutdown.clone()));
+        tasks
+    }
 }
 
 /// Serves until `shutdown`, then finishes what it has begun.
@@ -108,14 +123,10 @@ impl Api {
 /// Whatever ends the api by itself: the server, or a task that must run as long as it does.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let api = Arc::new(Api::new(&settings));
-    let look_pause = (settings.cache.bound / LOOKS_PER_BOUND).min(LOOK_PAUSE_MAX);
-    tokio::spawn(Arc::clone(&api.primary).watch(look_pause, shutdown.clone()));
-    tokio::spawn(Arc::clone(&api.outbox).watch(shutdown.clone()));
-    tokio::spawn(Arc::clone(&api.database).watch(shutdown.clone()));
-    tokio::spawn(Arc::clone(&api.shards).watch(shutdown.clone()));
-    tokio::spawn(Arc::clone(&api.images).watch(shutdown.clone()));
+    let tasks = api.watch(&shutdown);
     let (keys, redis) = (Keys::new(&settings.redis.key_prefix, settings.kafka.shards), settings.redis.clone());
     let routes =
         move |config: &mut ServiceConfig| http::routes::configure(config, &api, Cache::new(&redis, keys.clone()));
-    http::server::serve(&settings, routes, shutdown).await
+    let server = http::server::serve(&settings, routes, shutdown.clone());
+    tasks.run_beside(server, settings.drain_limit, shutdown).await
 }

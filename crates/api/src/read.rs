@@ -18,10 +18,8 @@ pub(crate) async fn read(
     deadline: Deadline,
 ) -> Result<Answer, Problem> {
     // Where Redis can't be asked, nothing is known about the code's place, and nothing is filled.
-    let seen = match api.shards.are_away() {
-        true => None,
-        false => deadline.wait(cache.look(code)).await.ok().and_then(Result::ok),
-    };
+    let seen =
+        if api.shards.are_away() { None } else { deadline.wait(cache.look(code)).await.ok().and_then(Result::ok) };
     // A value is as good as the epoch that it was filled in: whatever may have been missed gives its shard a new one.
     if let Some(body) = seen.as_ref().and_then(Lookup::living_body) {
         return Ok(Answer { body });

@@ -57,6 +57,8 @@ impl From<Error> for DatabaseError {
             SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => Self::NoTable(describe(&error)),
             // The statement that this session had prepared is gone, so the session isn't ours any more.
             SqlState::INVALID_SQL_STATEMENT_NAME => Self::Unreachable(describe(&error)),
+            // A pooler that doesn't know our start-up parameters.
+            SqlState::PROTOCOL_VIOLATION => Self::Refused(describe(&error)),
             // Operator intervention (a shutdown, for instance) and connection exceptions.
             code if code.code().starts_with("57P") || code.code().starts_with("08") => {
                 Self::Unreachable(describe(&error))

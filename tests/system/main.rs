@@ -32,6 +32,9 @@ mod restart;
 
 /// Notifications and messages made by hand, good and bad.
 mod by_hand;
+/// What somebody put into the object store.
+#[cfg(feature = "store")]
+mod objects;
 /// Codes, image names and requests as nobody should send them.
 mod requests;
 /// Settings and arguments: what is wrong is said, and ends a program.

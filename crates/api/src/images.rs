@@ -255,7 +255,31 @@ fn describe(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_name;
+    use std::fs;
+
+    use common::settings;
+
+    use super::{Images, NoImage, parse_name};
+
+    #[tokio::test]
+    async fn only_the_version_that_was_looked_at_is_opened() {
+        let folder = std::env::temp_dir().join(format!("api-images-{}", common::random::Name::random()));
+        fs::create_dir_all(&folder).unwrap();
+        let images = Images::new(&settings::Images::Folder(folder.to_str().unwrap().to_owned()));
+        let name = parse_name("sofia.png").unwrap();
+        fs::write(folder.join("sofia.png"), "0123456789").unwrap();
+        let looked_at = images.look(&name).await.unwrap();
+        for range in [None, Some(5..10)] {
+            assert_eq!(images.open_version(&name, &looked_at, range).await.unwrap().size, 10);
+        }
+        fs::write(folder.join("new"), "ABCDEFGHIJKL").unwrap();
+        fs::rename(folder.join("new"), folder.join("sofia.png")).unwrap();
+        for range in [None, Some(5..10)] {
+            let opened = images.open_version(&name, &looked_at, range).await;
+            assert!(matches!(opened, Err(NoImage::Replaced)), "{:?}", opened.err());
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn names_are_keys_as_they_are_spelled() {

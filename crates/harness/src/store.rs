@@ -2,12 +2,19 @@
 
 use std::path::PathBuf;
 
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{Attribute, Attributes, ObjectStore};
+
 use crate::process::Signal;
 use crate::server::Server;
 use crate::{Http, Settings};
 
 /// The default of `MINIO_BUCKET`.
 const BUCKET: &str = "images";
+
+/// The default of `MINIO_ACCESS_KEY` and `MINIO_SECRET_KEY`.
+const KEY: &str = "minioadmin";
 
 /// A store.
 pub struct Store {
@@ -53,6 +60,23 @@ impl Store {
     /// If it can't be written.
     pub fn put(&self, name: &str, image: &[u8]) {
         std::fs::write(self.bucket().join(name), image).expect("the folder is ours");
+    }
+
+    /// Uploads an object of this type, as any client of a store does.
+    ///
+    /// # Panics
+    /// If the store refuses.
+    pub async fn upload(&self, name: &str, content_type: &'static str, bytes: &'static [u8]) {
+        let store = AmazonS3Builder::new()
+            .with_endpoint(format!("http://127.0.0.1:{}", self.port))
+            .with_access_key_id(KEY)
+            .with_secret_access_key(KEY)
+            .with_bucket_name(BUCKET)
+            .with_allow_http(true)
+            .build()
+            .expect("it is a store");
+        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
+        store.put_opts(&Path::from(name), bytes.into(), attributes.into()).await.expect("the store takes it");
     }
 
     fn bucket(&self) -> PathBuf {

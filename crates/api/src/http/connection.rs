@@ -28,7 +28,7 @@ use crate::http::request_head::RequestHead;
 
 /// How long a refused client may go on sending: if the socket were closed with unread bytes, the system would reset
 /// the connection, and the client could lose the answer (RFC 9112, 9.6).
-const LINGER_LIMIT: Duration = Duration::from_secs(1);
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the parser reads from and writes to.
 pub(crate) struct Connection {

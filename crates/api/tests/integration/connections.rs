@@ -1,6 +1,8 @@
 //! What clients do with a connection that no browser would: requests that are none, many at once, HEAD.
 
 use harness::{Http, Program, Settings, eventually, settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::setup::{SOON, Setup};
 
@@ -63,6 +65,20 @@ async fn what_is_no_request_gets_a_problem_document() {
         check_refused(&http.raw(request.as_bytes()).await.unwrap(), status, problem);
     }
     assert_eq!(http.get("/health").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_refused_client_may_send_on_until_it_has_read_why() {
+    let (_api, http) = alone().await;
+    let mut client = TcpStream::connect(("127.0.0.1", http.port)).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nbad header\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    check_refused(&answer, 400, "malformed-request");
+    // A connection that was closed would be reset by the first of these.
+    for _ in 0..10 {
+        client.write_all(&[b'x'; 1_000]).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use harness::{Database, Http, Settings, settings};
 use crate::setup::{Setup, prepare};
 
 /// Tables whose every read counts up a sequence, and takes `delay_s`.
-pub(crate) async fn counted(delay_s: f32) -> Database {
+async fn counted(delay_s: f32) -> Database {
     let database = Database::new().await;
     let tables = format!(
         "create table country (code char(3), name text);

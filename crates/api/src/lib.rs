@@ -53,9 +53,6 @@ const LOOKS_PER_BOUND: u32 = 4;
 /// Longest time between two looks at the heartbeat row, however large the bound.
 const LOOK_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A lease lives this many times longer than a statement may take: a read that ends later than this just isn't filled.
-const STATEMENTS_PER_LEASE: u32 = 2;
-
 /// What all threads of the server share.
 pub(crate) struct Api {
     started: Moment,
@@ -91,7 +88,7 @@ impl Api {
             flights: Arc::new(Flights::new(Handle::current())),
             shards: Arc::new(ShardStates::new(Arc::clone(&cache), &settings.redis)),
             cache,
-            lease_life: settings.postgres.statement_timeout * STATEMENTS_PER_LEASE,
+            lease_life: settings.postgres.lease_life(),
             time_to_live: settings.cache.time_to_live,
             filling: LogOnce::for_requests(),
             database: Arc::new(database),

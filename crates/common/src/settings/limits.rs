@@ -3,17 +3,37 @@
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::table::{BOUND_MS, DB_STATEMENT_TIMEOUT_MS, HEARTBEAT_INTERVAL_MS, HTTP_REQUEST_LIMIT_MS};
-use super::{Relay, Settings};
+use super::table::{
+    BOUND_MS, DB_STATEMENT_TIMEOUT_MS, HEARTBEAT_INTERVAL_MAX_MS, HEARTBEAT_INTERVAL_MS, HTTP_REQUEST_LIMIT_MS,
+};
+use super::{Postgres, Settings};
+
+/// A leader that is stopped or cut off loses its session, and with it the locks, after so much silence; also the
+/// silence within a transaction. Its own heartbeats keep it away.
+pub const LEADER_SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// After a lost connection to Kafka, a consumer's client that has got nothing for so long gets nothing any more:
+/// several heartbeats should have come.
+pub const CONSUMER_SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// Two heartbeats at least before anybody draws a conclusion from their absence.
+const _: () = {
+    let two_heartbeats = 2 * HEARTBEAT_INTERVAL_MAX_MS as u128;
+    assert!(two_heartbeats <= LEADER_SILENCE_MAX.as_millis() && two_heartbeats < CONSUMER_SILENCE_MAX.as_millis());
+};
 
 /// Heartbeats within the bound, at least: what a proof needs, with some to spare for those that are late.
 const HEARTBEATS_PER_BOUND: u32 = 4;
 
-/// Heartbeats that a consumer misses before it takes its client for dead.
-const HEARTBEATS_MISSED: u32 = 4;
+/// A lease lives this many times longer than a statement may take: a read that ends later than this just isn't filled.
+const STATEMENTS_PER_LEASE: u32 = 2;
 
-/// … and as long at least, so that a short pause of the broker costs no new client.
-const SILENCE_MIN: Duration = Duration::from_secs(3);
+impl Postgres {
+    /// How long a reader's lease lives: longer than its read.
+    pub fn lease_life(&self) -> Duration {
+        self.statement_timeout * STATEMENTS_PER_LEASE
+    }
+}
 
 /// Notes each pair of settings that contradict.
 pub(super) fn check(settings: &Settings, env: &mut Environment) {
@@ -52,12 +72,4 @@ pub(super) fn check(settings: &Settings, env: &mut Environment) {
             bound.as_millis()
         ),
     );
-}
-
-impl Relay {
-    /// After a lost connection to Kafka, a consumer that has got nothing for so long gets nothing any more: several
-    /// heartbeats should have come.
-    pub fn silence_limit(&self) -> Duration {
-        SILENCE_MIN.max(self.heartbeat_interval * HEARTBEATS_MISSED)
-    }
 }

@@ -11,7 +11,7 @@ mod environment; // The variables of a process, and what is wrong with them.
 mod service_links; // What Kubernetes sets for a server next door.
 mod unknown_variables; // What begins as ours do and is none of ours.
 
-mod limits; // What must hold between times.
+pub mod limits; // What must hold between times.
 mod read; // From the variables into the parts below.
 
 mod help; // The table as `--help` prints it.

@@ -59,7 +59,7 @@ settings! {
 
     BOUND_MS: Milliseconds = Milliseconds(250..=60_000), "2000", "how old an answer may be (today: what a request may join)";
     TIME_TO_LIVE_S: Seconds = Seconds(1..=86_400), "320", "of a cached answer, ±10 %";
-    HEARTBEAT_INTERVAL_MS: Milliseconds = Milliseconds(20..=10_000), "250", "at most a quarter of `BOUND_MS`";
+    HEARTBEAT_INTERVAL_MS: Milliseconds = Milliseconds(20..=HEARTBEAT_INTERVAL_MAX_MS), "250", "at most a quarter of `BOUND_MS`";
     POLL_INTERVAL_MS: Milliseconds = Milliseconds(1..=1_000), "5",
         "of the outbox, while busy; up to 50 ms while each read finds eight changes or more";
     OUTBOX_LIMIT_ROWS: Whole<i64> = Whole(100..=100_000_000), "10000",
@@ -76,6 +76,9 @@ settings! {
 
 /// Half a second below `stopwaitsecs` (10 s) in `supervisord.conf`: at that, a program is killed.
 pub(super) const DRAIN_LIMIT_MAX_MS: u64 = 9_500;
+
+/// A leader and a consumer are taken for dead after a few seconds without a heartbeat (`limits.rs`).
+pub(super) const HEARTBEAT_INTERVAL_MAX_MS: u64 = 1_000;
 
 const PORT: Whole<u16> = Whole(1..=u16::MAX);
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::postgres::{self, describe};
 use common::settings::Postgres;
+use common::settings::limits::LEADER_SILENCE_MAX;
 use tokio::time::timeout;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::ToSql;
@@ -24,10 +25,6 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long our DDL may stand in the queue for a table, where every later writer stands behind it.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A leader that is stopped or cut off loses its session, and with it the locks, after so much silence; also the
-/// silence within a transaction. Its own heartbeats keep it away.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Limit for telling PostgreSQL to cancel what took too long.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
@@ -42,7 +39,7 @@ impl Session {
     /// Connects, and makes sure that the session is what was asked for.
     pub(crate) async fn open(settings: &Postgres) -> Result<Self, TermEnd> {
         let mut config = postgres::config(settings, "pg-notify-worker", STATEMENT_TIMEOUT, LOCK_TIMEOUT);
-        let idle = IDLE_TIMEOUT.as_millis();
+        let idle = LEADER_SILENCE_MAX.as_millis();
         let options = [
             config.get_options().unwrap_or_default(),
             &format!("-c idle_session_timeout={idle} -c idle_in_transaction_session_timeout={idle}"),

@@ -37,6 +37,7 @@ async fn every_documented_command_does_what_users_were_told() {
         the_sample_image_is_served,
         logs_name_all_three_programs,
         status_shows_three_running_programs,
+        the_health_check_names_the_program_that_is_not_running,
         tail_shows_one_program_live,
         stop_and_start_of_the_api_cut_no_answer,
         restart_of_the_consumer_loses_nothing,
@@ -46,6 +47,7 @@ async fn every_documented_command_does_what_users_were_told() {
         run_works_on_the_network_of_the_services,
         run_without_a_network_stays_up_and_says_what_is_missing,
         run_with_a_wrong_setting_ends_with_one_line,
+        run_takes_the_variables_that_have_a_default_in_the_image,
     );
 }
 

@@ -130,6 +130,19 @@ impl<'a> Steps<'a> {
         assert_eq!((running, status.lines.len()), (vec!["fastapi", "kafka_consumer", "pg_notify_worker"], 3));
     }
 
+    pub(crate) async fn the_health_check_names_the_program_that_is_not_running(&self) {
+        let check = "docker exec cities-cache-app api --healthy";
+        self.stack.run(check).await.succeeded();
+        for (name, _) in PROGRAMS {
+            self.stack.run(&format!("docker exec cities-cache-app supervisorctl stop {name}")).await.succeeded();
+            let ended = self.stack.run(check).await;
+            assert_eq!(ended.code, Some(1), "{ended:?}");
+            assert_eq!(ended.lines, [format!("api: {name} is STOPPED")]);
+            self.stack.run(&format!("docker exec cities-cache-app supervisorctl start {name}")).await.succeeded();
+        }
+        self.stack.run(check).await.succeeded();
+    }
+
     pub(crate) async fn tail_shows_one_program_live(&self) {
         let followers = PROGRAMS
             .map(|(name, _)| self.stack.start(&format!("docker exec cities-cache-app supervisorctl tail -f {name}")));
@@ -246,6 +259,23 @@ impl<'a> Steps<'a> {
         let ended = self.stack.run("docker run --rm -e DB_PORT=abc cities-cache-app").await;
         assert_eq!((ended.code, ended.lines.len()), (Some(64), 1), "{ended:?}");
         assert!(ended.lines[0].contains("DB_PORT"), "{ended:?}");
+    }
+
+    pub(crate) async fn run_takes_the_variables_that_have_a_default_in_the_image(&self) {
+        // Nothing is served to anybody: only what the programs are told is looked at.
+        for (options, expected) in [
+            ("--hostname a-host", ["LOG_TO=both", "KAFKA_GROUP_INSTANCE_ID=a-host"]),
+            ("-e LOG_TO=stderr -e KAFKA_GROUP_INSTANCE_ID=mine", ["LOG_TO=stderr", "KAFKA_GROUP_INSTANCE_ID=mine"]),
+        ] {
+            let container = self.stack.start(&named("docker run cities-cache-app", options));
+            let environment = "docker exec cities-cache-run sh -c 'tr \"\\0\" \"\\n\" < /proc/$(supervisorctl pid kafka_consumer)/environ'";
+            eventually(LIMIT, "the consumer has its variables", async || {
+                let lines = self.stack.run(environment).await.lines;
+                holds(expected.iter().all(|variable| lines.iter().any(|line| line == variable)), lines)
+            })
+            .await;
+            ends_well(container).await;
+        }
     }
 }
 

@@ -1,2 +1,2 @@
--- Exactly the rows that were read and acknowledged; a row is never updated, so its place tells it.
+-- Exactly the rows that were read and acknowledged. A row is never updated, so its ctid names it.
 delete from cities_cache.outbox where ctid = any($1)

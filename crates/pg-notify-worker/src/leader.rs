@@ -61,9 +61,10 @@ async fn relay(term: &Term<'_>) -> Result<(), TermEnd> {
     loop {
         let began = Instant::now();
         let mut relay = Relay::new(term).await?;
-        match relay.run().await? {
-            GenerationEnd::Shutdown => return Ok(()),
-            GenerationEnd::Broken(why) => log::warn!("generation {} ends: {why}", relay.generation()),
+        match relay.run().await {
+            Ok(()) => return Ok(()),
+            Err(GenerationEnd::Term(ended)) => return Err(ended),
+            Err(GenerationEnd::Doubt(why)) => log::warn!("generation {} ends: {why}", relay.generation()),
         }
         if relay.is_parked() {
             term.outbox.unpark().await?;

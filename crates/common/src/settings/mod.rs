@@ -149,8 +149,8 @@ pub struct Relay {
     pub heartbeat_interval: Duration,
     /// Between two polls of the outbox while there is something to do.
     pub poll_interval: Duration,
-    /// While Kafka is away, an outbox of more rows than this becomes one ALL row.
-    pub outbox_limit: i64,
+    /// Outbox rows that wait for Kafka; more of them become one that says "anything may have changed".
+    pub outbox_limit: usize,
     /// Create our tables although a publication FOR ALL TABLES will carry them to its subscribers.
     pub publication_for_all_tables: bool,
 }

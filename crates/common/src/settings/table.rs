@@ -62,8 +62,8 @@ settings! {
     HEARTBEAT_INTERVAL_MS: Milliseconds = Milliseconds(20..=HEARTBEAT_INTERVAL_MAX_MS), "250", "at most a quarter of `BOUND_MS`";
     POLL_INTERVAL_MS: Milliseconds = Milliseconds(1..=1_000), "5",
         "of the outbox, while busy; up to 50 ms while each read finds eight changes or more";
-    OUTBOX_LIMIT_ROWS: Whole<i64> = Whole(100..=100_000_000), "10000",
-        "above it, while Kafka is away, the outbox becomes one \"all\"";
+    OUTBOX_LIMIT_ROWS: Whole<usize> = Whole(100..=1_000_000), "10000",
+        "changes that wait in the worker's memory (150 MB for a million); more become one \"all\"";
     ALLOW_PUBLICATION_FOR_ALL_TABLES: Word<bool> = Word(&[("false", false), ("true", true)]), "false",
         "create our tables although such a publication would carry them along";
 

@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::kafka::topics::{BACK_LINE, PROGRAM, away_line};
+use crate::relay::in_flight::Outgoing;
 use common::log_once::LogOnce;
 
 /// After this long a message is reported as failed, and repeated under the next sequence. Until then the library
@@ -98,7 +99,8 @@ impl Publisher {
     }
 
     /// Hands one message over, with the next sequence of its partition; false where the library takes none.
-    pub(crate) fn send(&mut self, shard: Shard, action: &Action) -> bool {
+    pub(crate) fn send(&mut self, message: &Outgoing) -> bool {
+        let (shard, action) = (message.shard(), message.action());
         let sequence = self.sequences[shard as usize] + 1;
         let message =
             Message { action: action.clone(), position: Some(Position { generation: self.generation, sequence }) };

@@ -13,8 +13,23 @@ pub(crate) struct Ctid {
 }
 
 /// `xid8`: a transaction; none is ever numbered twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Xid8(pub(crate) u64);
+
+impl Xid8 {
+    /// No transaction is ever numbered as high.
+    pub(crate) const MAX: Self = Self(u64::MAX);
+
+    /// The transaction that is numbered after this one.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The transaction that was numbered before this one.
+    pub(crate) fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
 
 impl<'a> FromSql<'a> for Ctid {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {

@@ -2,19 +2,39 @@
 
 use std::time::{Duration, Instant};
 
+use common::log_once::LogOnce;
 use common::random::Name;
 use log::Level;
 
 use crate::error::{REFUSED_INTERVAL, TermEnd};
 use crate::postgres::capture_check::{Capture, check_capture};
+use crate::relay::GenerationEnd;
 use crate::relay::outbox::{Outbox, Snapshot};
-use common::log_once::LogOnce;
 
 /// Between two looks at a capture that is not complete yet: at most a fifth of the time writers queue behind our DDL.
-const VOUCH_INTERVAL: Duration = Duration::from_millis(500);
+const CAPTURE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why a generation is over: something may have been lost.
-pub(crate) type Broken = &'static str;
+const NOT_OURS: GenerationEnd = GenerationEnd::Doubt("the heartbeat row is not the one that was committed last");
+
+/// A number that this generation committed, as a snapshot read it that found the capture unchanged. Only
+/// [`Heartbeats::check`] makes one, and it can't be copied: it goes through the cursor and what is in flight, and what
+/// comes out at their end may be published.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
+pub(crate) struct CheckedNumber(u64);
+
+impl CheckedNumber {
+    /// The number.
+    pub(crate) fn get(&self) -> u64 {
+        self.0
+    }
+
+    /// One that no snapshot read.
+    #[cfg(test)]
+    pub(crate) fn unchecked(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// The heartbeat of one generation.
 pub(crate) struct Heartbeats<'a> {
@@ -27,8 +47,8 @@ pub(crate) struct Heartbeats<'a> {
     fingerprint: Option<String>,
     /// The number that was committed last.
     committed: i64,
-    /// The number that was published last.
-    published: i64,
+    /// The number that was checked last.
+    checked: i64,
     next_step: Instant,
 }
 
@@ -36,7 +56,7 @@ impl<'a> Heartbeats<'a> {
     /// No row yet.
     pub(crate) fn new(generation: Name, topic: &'a str, interval: Duration, incomplete: &'a LogOnce) -> Self {
         let next_step = Instant::now();
-        Self { generation, topic, interval, incomplete, fingerprint: None, committed: 0, published: 0, next_step }
+        Self { generation, topic, interval, incomplete, fingerprint: None, committed: 0, checked: 0, next_step }
     }
 
     /// When there is something to do next.
@@ -45,46 +65,44 @@ impl<'a> Heartbeats<'a> {
     }
 
     /// Does what is due: completes the capture and begins the row, or commits the next number.
-    pub(crate) async fn step(&mut self, outbox: &Outbox) -> Result<Option<Broken>, TermEnd> {
+    pub(crate) async fn step(&mut self, outbox: &Outbox) -> Result<(), GenerationEnd> {
         if Instant::now() < self.next_step {
-            return Ok(None);
+            return Ok(());
         }
         if self.fingerprint.is_none() {
-            self.begin(outbox).await?;
-            return Ok(None);
+            return Ok(self.begin(outbox).await?);
         }
         self.next_step = Instant::now() + self.interval;
-        let number = outbox.beat(self.generation).await?;
-        if number != Some(self.committed + 1) {
-            return Ok(Some(NOT_OURS));
+        if outbox.beat(self.generation).await? != Some(self.committed + 1) {
+            return Err(NOT_OURS);
         }
         self.committed += 1;
-        Ok(None)
+        Ok(())
     }
 
-    /// Whether the next read is to take the fingerprint: it reads a number that is not published.
+    /// Whether a number was committed that isn't checked, for which a read has to take the fingerprint.
     pub(crate) fn wants_fingerprint(&self) -> bool {
-        self.committed > self.published
+        self.committed > self.checked
     }
 
-    /// What a snapshot says against this generation, if anything.
-    pub(crate) fn contradiction(&self, snapshot: &Snapshot) -> Option<Broken> {
-        let fingerprint = self.fingerprint.as_ref()?;
+    /// The number that a snapshot read, where it took the fingerprint as well.
+    ///
+    /// # Errors
+    /// If the snapshot says something against this generation.
+    pub(crate) fn check(&mut self, snapshot: &Snapshot) -> Result<Option<CheckedNumber>, GenerationEnd> {
+        let Some(fingerprint) = &self.fingerprint else { return Ok(None) };
         let is_ours = snapshot.heartbeat.as_ref().is_some_and(|(generation, number)| {
             *number == self.committed && *generation == self.generation.to_string()
         });
         if !is_ours {
-            return Some(NOT_OURS);
+            return Err(NOT_OURS);
         }
-        let is_as_it_was = snapshot.fingerprint.as_ref().is_none_or(|now| now == fingerprint);
-        (!is_as_it_was).then_some("the capture was changed")
-    }
-
-    /// The number that may be published, where all that the snapshot held is read.
-    pub(crate) fn take_number(&mut self, snapshot: &Snapshot) -> Option<u64> {
-        snapshot.fingerprint.as_ref()?;
-        self.published = self.committed;
-        u64::try_from(self.committed).ok()
+        let Some(now) = &snapshot.fingerprint else { return Ok(None) };
+        if now != fingerprint {
+            return Err(GenerationEnd::Doubt("the capture was changed"));
+        }
+        self.checked = self.committed;
+        Ok(u64::try_from(self.committed).ok().map(CheckedNumber))
     }
 
     async fn begin(&mut self, outbox: &Outbox) -> Result<(), TermEnd> {
@@ -98,7 +116,7 @@ impl<'a> Heartbeats<'a> {
             }
             Ok(Capture::NotYet(what)) => {
                 self.incomplete.holds(Level::Warn, format!("the capture is not complete yet; waits for {what}"));
-                self.next_step = Instant::now() + VOUCH_INTERVAL;
+                self.next_step = Instant::now() + CAPTURE_CHECK_INTERVAL;
             }
             Err(TermEnd::Refused(line)) => {
                 self.incomplete.holds(Level::Error, line);
@@ -109,5 +127,3 @@ impl<'a> Heartbeats<'a> {
         Ok(())
     }
 }
-
-const NOT_OURS: Broken = "the heartbeat row is not the one that was committed last";

@@ -1,33 +1,41 @@
-//! The loop: read -> publish -> heartbeat -> delete -> rest, for one generation.
+//! The loop: read -> publish -> heartbeat -> delete -> pause, for one generation.
+//!
+//! The order can't be written wrongly by accident: a number goes from [`heartbeat`] through [`cursor`] into
+//! [`in_flight`], each of which keeps it until its own condition holds, and only [`in_flight`] makes messages.
 
+pub(crate) mod collapse; // One row for more than may wait.
+pub(crate) mod cursor; // How far the outbox is read.
+pub(crate) mod delivery; // What leaves for Kafka and what comes back.
 pub(crate) mod heartbeat; // The number that vouches for what was published before it.
 pub(crate) mod in_flight; // What is read, on its way, acknowledged.
 pub(crate) mod outbox; // The statements.
 pub(crate) mod poll_schedule; // When to look next.
 pub(crate) mod term; // What one term of a leader works with.
 
+#[cfg(test)]
+mod cursor_model; // Every order of events around the cursor.
+
+use std::mem;
 use std::time::{Duration, Instant};
 
-use common::message::Action;
 use common::random::Name;
 use common::settings::Relay as Timing;
-use common::shard::Shard;
-use tokio::time::{sleep, sleep_until, timeout_at};
+use tokio::time::{sleep, sleep_until};
 
 use crate::error::{ConnectionLost, TermEnd};
-use crate::kafka::publisher::{Publisher, Report};
-use crate::postgres::system_columns::Xid8;
-use crate::relay::heartbeat::{Broken, Heartbeats};
-use crate::relay::in_flight::InFlight;
-use crate::relay::outbox::Snapshot;
-use crate::relay::poll_schedule::{PARKED_LIMIT, PollSchedule, ReadOutcome, Rest};
+use crate::relay::collapse::Collapse;
+use crate::relay::cursor::Cursor;
+use crate::relay::delivery::Delivery;
+use crate::relay::heartbeat::Heartbeats;
+use crate::relay::outbox::{ReadRequest, Snapshot};
+use crate::relay::poll_schedule::{PARKED_LIMIT, Pause, PollSchedule, ReadOutcome};
 use crate::relay::term::Term;
 
-/// New rows that one statement reads at most.
-const BATCH_ROWS_MAX: usize = 1_000;
+/// New rows that one statement reads, beside those that the last transaction has more.
+const BATCH_ROWS: usize = 1_000;
 
-/// How long a turn waits for acknowledgements before it looks after the others. Usually they take a millisecond or two.
-const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_millis(100);
+/// Rows that one statement deletes at most: some 10 ms.
+const DELETED_ROWS_MAX: usize = 10_000;
 
 /// A leader that could publish nothing for so long lets another worker lead.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -35,12 +43,19 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Limit for what is on its way when the program is told to stop.
 const FINISH_LIMIT: Duration = Duration::from_secs(3);
 
-/// Why a generation ends while its term goes on.
+/// Why a generation ends, where the program isn't told to stop.
+#[derive(Debug)]
 pub(crate) enum GenerationEnd {
-    /// The program is told to stop, and what had been begun is done.
-    Shutdown,
-    /// Something may have been lost.
-    Broken(Broken),
+    /// Something may have been lost: the next generation begins.
+    Doubt(&'static str),
+    /// The term ends with it.
+    Term(TermEnd),
+}
+
+impl<E: Into<TermEnd>> From<E> for GenerationEnd {
+    fn from(error: E) -> Self {
+        Self::Term(error.into())
+    }
 }
 
 /// One generation.
@@ -49,16 +64,12 @@ pub(crate) struct Relay<'a> {
     generation: Name,
     backend: Option<i32>,
     heartbeats: Heartbeats<'a>,
-    publisher: Publisher,
-    in_flight: InFlight,
+    cursor: Cursor,
+    delivery: Delivery<'a>,
     schedule: PollSchedule,
-    /// No row of an older transaction can come.
-    cursor: Xid8,
-    /// Whether a notification asks for the parked lock to be given back with the next read.
-    unpark: bool,
-    has_published: bool,
-    /// When something was acknowledged last, or there was nothing to say.
-    last_progress: Instant,
+    collapse: Option<Collapse>,
+    /// Whether the parked lock is given back with the next read.
+    unpark_with_read: bool,
 }
 
 impl<'a> Relay<'a> {
@@ -66,76 +77,63 @@ impl<'a> Relay<'a> {
     pub(crate) async fn new(term: &'a Term<'a>) -> Result<Self, TermEnd> {
         let generation = Name::random();
         let (kafka, timing) = (&term.settings.kafka, term.settings.relay);
-        let publisher = Publisher::new(kafka, generation, term.kafka_away).await;
+        let delivery = Delivery::new(term, generation).await;
         Ok(Self {
             term,
             generation,
             backend: None,
             heartbeats: Heartbeats::new(generation, &kafka.topic, timing.heartbeat_interval, term.incomplete),
-            publisher: publisher
+            cursor: Cursor::new(batch_rows(timing)),
+            delivery: delivery
                 .map_err(|error| TermEnd::Refused(format!("the Kafka producer can't be set up: {error}")))?,
-            in_flight: InFlight::new(kafka.shards),
             schedule: PollSchedule::new(timing.poll_interval),
-            cursor: Xid8::default(),
-            unpark: false,
-            has_published: false,
-            last_progress: Instant::now(),
+            collapse: None,
+            unpark_with_read: false,
         })
     }
 
-    /// Ends by shutdown, by an error, or by whatever may have lost something.
-    pub(crate) async fn run(&mut self) -> Result<GenerationEnd, TermEnd> {
-        loop {
-            if self.term.shutdown.is_cancelled() {
-                self.finish().await?;
-                return Ok(GenerationEnd::Shutdown);
-            }
-            if let Some(why) = self.turn().await? {
-                return Ok(GenerationEnd::Broken(why));
-            }
-            if let Some(why) = self.publisher.fatal() {
+    /// Runs until the program is told to stop, and then finishes what had been begun.
+    ///
+    /// # Errors
+    /// Why the generation ends before that.
+    pub(crate) async fn run(&mut self) -> Result<(), GenerationEnd> {
+        while !self.term.shutdown.is_cancelled() {
+            self.turn().await?;
+            if let Some(why) = self.delivery.fatal() {
                 log::debug!("the Kafka producer can't go on: {why}");
-                return Ok(GenerationEnd::Broken("the Kafka producer lost its ctid"));
+                return Err(GenerationEnd::Doubt("the Kafka producer no longer knows what Kafka has"));
             }
-            if self.last_progress.elapsed() > SILENCE_MAX {
-                return Err(TermEnd::NothingPublished(SILENCE_MAX));
+            if self.delivery.silence() > SILENCE_MAX {
+                return Err(TermEnd::NothingPublished(SILENCE_MAX).into());
             }
         }
+        self.finish().await
     }
 
-    async fn turn(&mut self) -> Result<Option<Broken>, TermEnd> {
+    async fn turn(&mut self) -> Result<(), GenerationEnd> {
         let outbox = &self.term.outbox;
         outbox.put(&outbox.session.notifications.take()).await?;
-        if let Some(why) = self.heartbeats.step(outbox).await? {
-            return Ok(Some(why));
-        }
-        let rows_max = BATCH_ROWS_MAX + self.in_flight.rows_from(self.cursor);
-        let mut snapshot = self.read(rows_max).await?;
-        if let Some(why) = self.heartbeats.contradiction(&snapshot) {
-            return Ok(Some(why));
-        }
-        let is_drained = snapshot.rows.len() < rows_max;
-        if is_drained {
-            self.cursor = snapshot.oldest_running;
-        }
-        let news = self.in_flight.absorb(std::mem::take(&mut snapshot.rows));
-        self.collapse_if_too_long().await?;
-        self.publish().await;
-        if is_drained {
-            self.publish_heartbeat(&snapshot);
-        }
-        if let Some(why) = self.delete().await? {
-            return Ok(Some(why));
-        }
-        self.rest(ReadOutcome { news, more: !is_drained }, snapshot.may_park).await?;
-        Ok(None)
+        self.heartbeats.step(outbox).await?;
+        let snapshot = self.read().await?;
+        let may_park = snapshot.may_park;
+        let found = self.take_note(snapshot).await?;
+        self.delivery.send().await;
+        self.delete_published().await?;
+        let found = self.delete_stood_for(found).await?;
+        self.pause(found, may_park).await?;
+        Ok(())
     }
 
-    async fn read(&mut self, rows_max: usize) -> Result<Snapshot, TermEnd> {
+    async fn read(&mut self) -> Result<Snapshot, TermEnd> {
         let outbox = &self.term.outbox;
-        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
-        let read = outbox.read(self.cursor, limit, self.heartbeats.wants_fingerprint());
-        let snapshot = if std::mem::take(&mut self.unpark) {
+        let read = outbox.read(ReadRequest {
+            unread: self.cursor.unread(),
+            batch_rows: batch_rows(self.timing()),
+            // One more than may wait: whatever that one belongs to, it is too much.
+            rows_max: self.timing().outbox_limit + 1,
+            fingerprint: self.cursor.begins_a_sweep() && self.heartbeats.wants_fingerprint(),
+        });
+        let snapshot = if mem::take(&mut self.unpark_with_read) {
             // On their way together: the read first, and no commit notifies longer than it must.
             let (snapshot, unparked) = tokio::join!(read, outbox.unpark());
             unparked?;
@@ -150,72 +148,68 @@ impl<'a> Relay<'a> {
         Ok(snapshot)
     }
 
-    /// While Kafka takes nothing, the outbox must not grow without a limit.
-    async fn collapse_if_too_long(&mut self) -> Result<(), ConnectionLost> {
-        let limit = usize::try_from(self.timing().outbox_limit).unwrap_or(usize::MAX);
-        if self.in_flight.rows() > limit {
-            self.term.outbox.collapse().await?;
-            self.in_flight.collapse();
-            log::warn!("more than {limit} changes wait for Kafka; they became one that empties the whole cache");
+    /// What a snapshot says is checked, and then to be told. The outbox must not grow without a limit while Kafka takes
+    /// nothing, nor the memory that a transaction of very many statements takes.
+    async fn take_note(&mut self, snapshot: Snapshot) -> Result<ReadOutcome, GenerationEnd> {
+        let number = self.heartbeats.check(&snapshot)?;
+        let limit = self.timing().outbox_limit;
+        if self.delivery.in_flight().rows() + snapshot.rows.len() > limit {
+            self.begin_collapse(limit).await?;
+            return Ok(ReadOutcome { news: snapshot.rows.len(), more: false });
         }
+        let batch = self.cursor.advance(snapshot.horizon, number, snapshot.rows);
+        let more = batch.more;
+        Ok(ReadOutcome { news: self.delivery.in_flight().absorb(batch), more })
+    }
+
+    async fn begin_collapse(&mut self, limit: usize) -> Result<(), ConnectionLost> {
+        let stand_in = self.term.outbox.insert_stand_in().await?;
+        // Told at once, not when that row is read: no heartbeat may overtake what the deleted rows said.
+        self.delivery.in_flight().absorb_stand_in(stand_in.ctid);
+        self.cursor.skip_to(stand_in.horizon.clone());
+        self.collapse = Some(Collapse::new(stand_in));
+        log::warn!("more than {limit} changes wait for Kafka; they became one that empties the whole cache");
         Ok(())
     }
 
-    /// Sends what is due, and waits a little for the acknowledgements.
-    async fn publish(&mut self) {
-        self.note_arrived();
-        if !*self.term.topic_is_fit.borrow() {
-            return;
+    async fn delete_published(&mut self) -> Result<(), GenerationEnd> {
+        let ctids = self.delivery.in_flight().published(DELETED_ROWS_MAX);
+        let count = ctids.len();
+        if count == 0 {
+            return Ok(());
         }
-        let now = Instant::now();
-        let mut shards = Vec::new();
-        for (shard, actions) in self.in_flight.waves(now) {
-            log::debug!("publishes {} invalidations to partition {shard}", actions.len());
-            shards.push(shard);
-            for action in actions {
-                self.send(shard, action);
+        let deleted = self.term.outbox.delete(ctids).await?;
+        self.delivery.in_flight().forget_published(count);
+        if deleted == count as u64 { Ok(()) } else { Err(GenerationEnd::Doubt("rows vanished from the outbox")) }
+    }
+
+    /// Where one row stands for all, deletes some of them.
+    async fn delete_stood_for(&mut self, found: ReadOutcome) -> Result<ReadOutcome, ConnectionLost> {
+        let Some(collapse) = &mut self.collapse else { return Ok(found) };
+        match collapse.step(&self.term.outbox).await? {
+            Some(deleted) => {
+                log::debug!("{deleted} rows of the outbox are gone, for which another one stands");
+                self.collapse = None;
+                Ok(found)
             }
-        }
-        let limit = (now + ACKNOWLEDGEMENT_WAIT).into();
-        while self.in_flight.is_on_its_way(&shards) {
-            let Ok(Some(report)) = timeout_at(limit, self.publisher.report()).await else { return };
-            self.note(report);
+            None => Ok(ReadOutcome { more: true, ..found }),
         }
     }
 
-    /// To each partition that has acknowledged all that this snapshot, or an earlier one, held for it.
-    fn publish_heartbeat(&mut self, snapshot: &Snapshot) {
-        if !*self.term.topic_is_fit.borrow() {
-            return;
-        }
-        let Some(number) = self.heartbeats.take_number(snapshot) else { return };
-        for shard in self.in_flight.take_clear() {
-            self.send(shard, Action::Heartbeat(number));
-        }
-    }
-
-    async fn delete(&mut self) -> Result<Option<Broken>, ConnectionLost> {
-        let ctids = self.in_flight.published();
-        if ctids.is_empty() {
-            return Ok(None);
-        }
-        let deleted = self.term.outbox.delete(&ctids).await?;
-        self.in_flight.forget(&ctids);
-        Ok((deleted != ctids.len() as u64).then_some("rows vanished from the outbox"))
-    }
-
-    async fn rest(&mut self, found: ReadOutcome, may_park: bool) -> Result<(), ConnectionLost> {
+    async fn pause(&mut self, found: ReadOutcome, may_park: bool) -> Result<(), ConnectionLost> {
         match self.schedule.after_read(found, may_park) {
-            Rest::Pause(pause) => self.wait(Instant::now() + pause, false).await,
-            Rest::TryToPark => {
+            Pause::For(time) => self.wait(Instant::now() + time, false).await,
+            Pause::TryToPark => {
                 let is_parked = self.term.outbox.park().await?;
                 self.schedule.tried(is_parked);
                 if !is_parked {
                     self.wait(Instant::now() + self.timing().poll_interval, false).await;
                 }
             }
-            Rest::Unpark => self.unpark = true,
-            Rest::Parked => self.wait(self.heartbeats.next_step().min(Instant::now() + PARKED_LIMIT), true).await,
+            Pause::Unpark => self.unpark_with_read = true,
+            Pause::UntilNotified => {
+                self.wait(self.heartbeats.next_step().min(Instant::now() + PARKED_LIMIT), true).await;
+            }
         }
         Ok(())
     }
@@ -228,10 +222,10 @@ impl<'a> Relay<'a> {
                 () = sleep_until(limit.into()) => return,
                 () = term.shutdown.cancelled() => return,
                 () = term.outbox.session.notifications.arrival(), if for_notification => {
-                    self.unpark = true;
+                    self.unpark_with_read = true;
                     return;
                 }
-                Some(report) = self.publisher.report() => if self.note(report) {
+                leaves_something_to_do = self.delivery.report() => if leaves_something_to_do {
                     return;
                 },
             }
@@ -239,47 +233,24 @@ impl<'a> Relay<'a> {
     }
 
     /// What has been begun is published and deleted, within a limit.
-    async fn finish(&mut self) -> Result<(), TermEnd> {
+    async fn finish(&mut self) -> Result<(), GenerationEnd> {
         let limit = Instant::now() + FINISH_LIMIT;
-        while !self.in_flight.is_clear() && Instant::now() < limit {
-            self.publish().await;
-            // What was refused rests before it leaves again.
+        while !self.delivery.in_flight().is_clear() && Instant::now() < limit {
+            // PostgreSQL ends a session that is silent for 2 s, and what is acknowledged is still to be deleted.
+            self.heartbeats.step(&self.term.outbox).await?;
+            self.delivery.send().await;
+            self.delete_published().await?;
+            // What was refused pauses before it leaves again.
             sleep(self.timing().poll_interval).await;
         }
-        self.delete().await?;
-        if self.in_flight.rows() > 0 {
-            log::warn!("{} changes are not published yet; they stay in the outbox", self.in_flight.rows());
+        while !self.delivery.in_flight().published(1).is_empty() {
+            self.delete_published().await?;
+        }
+        let left = self.delivery.in_flight().rows();
+        if left > 0 {
+            log::warn!("{left} changes are not published yet; they stay in the outbox");
         }
         Ok(())
-    }
-
-    fn send(&mut self, shard: Shard, action: Action) {
-        if !self.publisher.send(shard, &action) {
-            self.in_flight.report(shard, action, false, Instant::now());
-        }
-    }
-
-    fn note_arrived(&mut self) {
-        while let Some(report) = self.publisher.arrived() {
-            self.note(report);
-        }
-        if self.in_flight.is_silent() && *self.term.topic_is_fit.borrow() {
-            self.last_progress = Instant::now();
-        }
-    }
-
-    /// Answers whether the report leaves something to do.
-    fn note(&mut self, report: Report) -> bool {
-        let now = Instant::now();
-        if report.acknowledged {
-            self.last_progress = now;
-            if !self.has_published {
-                self.has_published = true;
-                self.term.said.forget();
-                log::info!("leads, and publishes as generation {}", self.generation);
-            }
-        }
-        self.in_flight.report(report.shard, report.action, report.acknowledged, now)
     }
 
     /// Its name.
@@ -295,4 +266,8 @@ impl<'a> Relay<'a> {
     fn timing(&self) -> Timing {
         self.term.settings.relay
     }
+}
+
+fn batch_rows(timing: Timing) -> usize {
+    BATCH_ROWS.min(timing.outbox_limit)
 }

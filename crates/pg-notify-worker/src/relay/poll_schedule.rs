@@ -31,15 +31,15 @@ pub(crate) const PARKED_LIMIT: Duration = Duration::from_millis(250);
 
 /// What to do before the next read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum Pause {
     /// Wait so long.
-    Pause(Duration),
+    For(Duration),
     /// Try for the lock, then read at once.
     TryToPark,
     /// Give the lock back, then read at once.
     Unpark,
     /// Wait for a notification, or what else there is to do.
-    Parked,
+    UntilNotified,
 }
 
 /// What a read found.
@@ -68,7 +68,7 @@ impl PollSchedule {
     }
 
     /// After a read.
-    pub(crate) fn after_read(&mut self, found: ReadOutcome, may_park: bool) -> Rest {
+    pub(crate) fn after_read(&mut self, found: ReadOutcome, may_park: bool) -> Pause {
         let is_empty = found.news == 0;
         self.empty_reads = if is_empty { self.empty_reads.saturating_add(1) } else { 0 };
         if !is_empty {
@@ -83,16 +83,16 @@ impl PollSchedule {
             self.poll_interval
         };
         if self.parked {
-            return if is_empty && may_park { Rest::Parked } else { Rest::Unpark };
+            return if is_empty && may_park { Pause::UntilNotified } else { Pause::Unpark };
         }
         if self.empty_reads < EMPTY_READS_TO_PARK {
-            return Rest::Pause(self.pause);
+            return Pause::For(self.pause);
         }
         let slow = self.refusals >= REFUSALS_TO_SLOW_DOWN;
         if !may_park || (slow && !self.empty_reads.is_multiple_of(READS_BETWEEN_TRIES)) {
-            return Rest::Pause(SLOW_INTERVAL.max(self.poll_interval));
+            return Pause::For(SLOW_INTERVAL.max(self.poll_interval));
         }
-        Rest::TryToPark
+        Pause::TryToPark
     }
 
     /// Whether the lock was had.
@@ -118,7 +118,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        EMPTY_READS_TO_PARK, FLOOD_INTERVAL, FLOOD_ROWS, PollSchedule, REFUSALS_TO_SLOW_DOWN, ReadOutcome, Rest,
+        EMPTY_READS_TO_PARK, FLOOD_INTERVAL, FLOOD_ROWS, Pause, PollSchedule, REFUSALS_TO_SLOW_DOWN, ReadOutcome,
         SLOW_INTERVAL,
     };
 
@@ -131,9 +131,9 @@ mod tests {
     fn idle() -> PollSchedule {
         let mut schedule = PollSchedule::new(POLL);
         for _ in 1..EMPTY_READS_TO_PARK {
-            assert_eq!(schedule.after_read(NOTHING, true), Rest::Pause(POLL));
+            assert_eq!(schedule.after_read(NOTHING, true), Pause::For(POLL));
         }
-        assert_eq!(schedule.after_read(NOTHING, true), Rest::TryToPark);
+        assert_eq!(schedule.after_read(NOTHING, true), Pause::TryToPark);
         schedule
     }
 
@@ -142,11 +142,11 @@ mod tests {
         let mut schedule = idle();
         schedule.tried(true);
         for _ in 0..3 {
-            assert_eq!(schedule.after_read(NOTHING, true), Rest::Parked);
+            assert_eq!(schedule.after_read(NOTHING, true), Pause::UntilNotified);
         }
-        assert_eq!(schedule.after_read(ONE, true), Rest::Unpark);
+        assert_eq!(schedule.after_read(ONE, true), Pause::Unpark);
         schedule.unparked();
-        assert_eq!(schedule.after_read(NOTHING, true), Rest::Pause(POLL));
+        assert_eq!(schedule.after_read(NOTHING, true), Pause::For(POLL));
     }
 
     #[test]
@@ -154,12 +154,12 @@ mod tests {
         let mut schedule = idle();
         for _ in 1..REFUSALS_TO_SLOW_DOWN {
             schedule.tried(false);
-            assert_eq!(schedule.after_read(NOTHING, true), Rest::TryToPark);
+            assert_eq!(schedule.after_read(NOTHING, true), Pause::TryToPark);
         }
         schedule.tried(false);
-        let rests: Vec<_> = (0..20).map(|_| schedule.after_read(NOTHING, true)).collect();
-        assert_eq!(rests.iter().filter(|rest| **rest == Rest::TryToPark).count(), 2);
-        assert_eq!(rests.iter().filter(|rest| **rest == Rest::Pause(SLOW_INTERVAL)).count(), 18);
+        let pauses: Vec<_> = (0..20).map(|_| schedule.after_read(NOTHING, true)).collect();
+        assert_eq!(pauses.iter().filter(|pause| **pause == Pause::TryToPark).count(), 2);
+        assert_eq!(pauses.iter().filter(|pause| **pause == Pause::For(SLOW_INTERVAL)).count(), 18);
     }
 
     #[test]
@@ -168,27 +168,27 @@ mod tests {
         for _ in 0..REFUSALS_TO_SLOW_DOWN {
             schedule.tried(false);
         }
-        assert_eq!(schedule.after_read(ONE, true), Rest::Pause(POLL));
+        assert_eq!(schedule.after_read(ONE, true), Pause::For(POLL));
     }
 
     #[test]
     fn where_a_notification_could_do_harm_it_does_not_park_and_leaves_where_it_has() {
         let mut schedule = idle();
-        assert_eq!(schedule.after_read(NOTHING, false), Rest::Pause(SLOW_INTERVAL));
+        assert_eq!(schedule.after_read(NOTHING, false), Pause::For(SLOW_INTERVAL));
         schedule.tried(true);
-        assert_eq!(schedule.after_read(NOTHING, false), Rest::Unpark);
+        assert_eq!(schedule.after_read(NOTHING, false), Pause::Unpark);
     }
 
     #[test]
     fn a_flood_is_read_less_and_less_often_until_it_ends() {
         let mut schedule = PollSchedule::new(POLL);
-        assert_eq!(schedule.after_read(FLOOD, true), Rest::Pause(POLL * 2));
-        assert_eq!(schedule.after_read(FLOOD, true), Rest::Pause(POLL * 4));
+        assert_eq!(schedule.after_read(FLOOD, true), Pause::For(POLL * 2));
+        assert_eq!(schedule.after_read(FLOOD, true), Pause::For(POLL * 4));
         for _ in 0..3 {
             schedule.after_read(FLOOD, true);
         }
-        assert_eq!(schedule.after_read(FLOOD, true), Rest::Pause(FLOOD_INTERVAL));
-        assert_eq!(schedule.after_read(ONE, true), Rest::Pause(POLL));
+        assert_eq!(schedule.after_read(FLOOD, true), Pause::For(FLOOD_INTERVAL));
+        assert_eq!(schedule.after_read(ONE, true), Pause::For(POLL));
     }
 
     #[test]
@@ -198,12 +198,12 @@ mod tests {
             schedule.after_read(FLOOD, true);
         }
         let more = ReadOutcome { more: true, ..FLOOD };
-        assert_eq!([(); 3].map(|()| schedule.after_read(more, true)), [2, 1, 1].map(|times| Rest::Pause(POLL * times)));
+        assert_eq!([(); 3].map(|()| schedule.after_read(more, true)), [2, 1, 1].map(|times| Pause::For(POLL * times)));
     }
 
     #[test]
     fn a_longer_interval_than_that_of_floods_stays() {
         let slow = FLOOD_INTERVAL * 3;
-        assert_eq!(PollSchedule::new(slow).after_read(FLOOD, true), Rest::Pause(slow));
+        assert_eq!(PollSchedule::new(slow).after_read(FLOOD, true), Pause::For(slow));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::message::Action;
-use harness::{Database, Kafka, eventually, holds, settings};
+use harness::{Database, Kafka, Program, eventually, holds, settings};
 
 use crate::setup::{LIMIT, SHARDS, Setup};
 
@@ -32,6 +32,54 @@ async fn changes_made_while_kafka_is_away_are_published_when_it_is_there() {
     kafka.resume();
     setup.drained().await;
     assert_eq!(setup.worker.log_lines("can be reached again").len(), setup.worker.log_lines("can't be reached").len());
+}
+
+#[tokio::test]
+async fn a_worker_that_stands_by_says_each_time_that_kafka_is_away_and_that_it_is_back() {
+    let (kafka, link) = Kafka::start_with_link().await;
+    let setup = Setup::launch_on(Database::new().await, kafka.topic(), settings([]));
+    setup.leads().await;
+    let by_link = settings([("KAFKA_BOOTSTRAP_SERVERS", &format!("127.0.0.1:{}", link.port))]);
+    let standby = Program::pg_notify_worker([setup.database.settings(), setup.topic.settings(), by_link].concat());
+    standby.wait_log(LIMIT, "stands by").await;
+    let said = async |line: &str, times: usize| {
+        eventually(LIMIT, &format!("it says {times} times `{line}`"), async || {
+            let lines = standby.log_lines(line).len();
+            holds(lines == times, lines)
+        })
+        .await;
+    };
+    for time in 1..=2 {
+        link.cut();
+        said("can't be reached; the outbox keeps the changes", time).await;
+        link.restore();
+        said("Kafka can be reached again", time).await;
+    }
+    assert!(!setup.worker.log_contains("can't be reached"), "the leader has another way");
+}
+
+#[tokio::test]
+async fn a_kafka_that_wants_tls_or_a_login_is_named_in_one_line() {
+    let (kafka, listeners) = Kafka::start_guarded().await;
+    let tls = "closes each connection at its first request, as a listener for TLS does";
+    for (address, line) in [(&listeners.tls, tls), (&listeners.login, "wants a login (SASL), which isn't supported")] {
+        let by_guarded = settings([("KAFKA_BOOTSTRAP_SERVERS", address), ("LOG_LEVEL", "debug")]);
+        let topic = kafka.topic();
+        let database = Database::new().await;
+        let settings = [database.settings(), topic.settings(), by_guarded].concat();
+        let mut worker = Program::pg_notify_worker(settings);
+        let told = worker.wait_log(LIMIT, line).await;
+        assert!(told.contains("ERROR") && told.contains(&format!("Kafka at {address} ")), "{told}");
+        assert!(told.contains("the outbox keeps the changes"), "{told}");
+        eventually(LIMIT, "it looks again", async || {
+            let looks = worker.log_lines("the topics can't be looked at").len();
+            holds(looks >= 2, looks)
+        })
+        .await;
+        assert_eq!(worker.log_lines(line).len(), 1);
+        worker.restart_with(topic.settings());
+        worker.wait_log(LIMIT, "created topic").await;
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,17 @@ pub fn normalise(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::normalise;
+
+    proptest! {
+        #[test]
+        fn what_is_normalised_stays_as_it_is(code in any::<String>()) {
+            let once = normalise(&code);
+            prop_assert_eq!(normalise(&once), once);
+        }
+    }
 
     #[test]
     fn blanks_around_a_code_and_its_case_do_not_matter() {

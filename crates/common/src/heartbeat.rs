@@ -4,7 +4,7 @@ use crate::random::Name;
 
 /// One heartbeat: number `number` of generation `generation`.
 ///
-/// Numbers of different generations can't be compared (DESIGN 4.4), so there is deliberately no order here.
+/// Numbers of different generations can't be compared (docs/protocol.md, "Generations"), so there is deliberately no order here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// Name of one unbroken run of the relay.

@@ -125,8 +125,66 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
     use super::{Action, Message, Position, Undecodable};
+    use crate::code::{CODE_BYTES_MAX, normalise};
     use crate::random::Name;
+
+    fn any_name() -> impl Strategy<Value = Name> {
+        "[0-9a-f]{16}".prop_map(|digits| Name::parse(&digits).unwrap())
+    }
+
+    /// Whatever stands in a text column, as the capture writes it.
+    fn any_code() -> impl Strategy<Value = String> {
+        vec(any::<char>(), 0..CODE_BYTES_MAX / 4).prop_map(|code| normalise(&code.into_iter().collect::<String>()))
+    }
+
+    fn any_message() -> impl Strategy<Value = Message> {
+        let action = prop_oneof![
+            any_code().prop_map(Action::Invalidate),
+            Just(Action::InvalidateAll),
+            any::<u64>().prop_map(Action::Heartbeat),
+        ];
+        let position = (any_name(), any::<u64>()).prop_map(|(generation, sequence)| Position { generation, sequence });
+        (action, option::of(position)).prop_map(|(action, position)| Message { action, position })
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_reads_back_as_it_was_written(message in any_message()) {
+            prop_assert_eq!(Message::decode(Some(&message.encode())).unwrap(), message);
+        }
+
+        #[test]
+        fn no_bytes_make_decoding_panic(bytes in vec(any::<u8>(), 0..256)) {
+            let _ = Message::decode(Some(&bytes));
+        }
+
+        /// Close enough to a message to come past the JSON reader now and then.
+        #[test]
+        fn a_message_with_one_byte_changed_is_another_one_or_says_why_it_is_none(
+            message in any_message(),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut bytes = message.encode();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            match Message::decode(Some(&bytes)) {
+                Ok(read) => prop_assert_eq!(Message::decode(Some(&read.encode())).unwrap(), read),
+                Err(reason) => prop_assert!(!reason.to_string().is_empty()),
+            }
+        }
+
+        #[test]
+        fn a_message_that_was_cut_short_is_none(message in any_message(), length in any::<prop::sample::Index>()) {
+            let bytes = message.encode();
+            prop_assert!(Message::decode(Some(&bytes[..length.index(bytes.len())])).is_err());
+        }
+    }
 
     fn decode(json: &str) -> Result<Message, Undecodable> {
         Message::decode(Some(json.as_bytes()))
@@ -136,15 +194,6 @@ mod tests {
     fn the_documented_message_needs_no_other_field() {
         let message = decode(r#"{"action":"invalidate_cache","code":"BGR"}"#).unwrap();
         assert_eq!(message, Message { action: Action::Invalidate("BGR".into()), position: None });
-    }
-
-    #[test]
-    fn a_relays_message_reads_back_as_it_was_written() {
-        let position = Some(Position { generation: Name::random(), sequence: 3 });
-        for action in [Action::Invalidate("BGR".into()), Action::InvalidateAll, Action::Heartbeat(7)] {
-            let message = Message { action, position };
-            assert_eq!(Message::decode(Some(&message.encode())).unwrap(), message);
-        }
     }
 
     #[test]

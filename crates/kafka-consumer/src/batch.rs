@@ -88,8 +88,12 @@ mod tests {
     use common::message::{Action, Message, Position};
     use common::protocol::state::State;
     use common::random::Name;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
-    use super::{Outcome, Record, outcome};
+    use super::{BTreeSet, Outcome, Record, outcome};
     use crate::rules::Before;
 
     fn keys() -> Keys {
@@ -123,6 +127,30 @@ mod tests {
         outcome(&keys(), keys().shard_of("BGR"), before, records, Name::random)
     }
 
+    proptest! {
+        #[test]
+        fn a_batch_comes_to_the_same_wherever_it_is_cut(
+            codes in vec("[A-C]{3}", 1..8),
+            lost in option::of(0..8_u64),
+            cut in any::<Index>(),
+        ) {
+            let state = state();
+            let mut records = relay(&state, codes.iter().map(|one| code(one)).collect());
+            records.retain(|record| lost != Some(record.offset.cast_unsigned()));
+            let (first, second) = records.split_at(cut.index(records.len() + 1));
+            let take = |before, records: &[Record]| outcome(&keys(), 0, before, records, || state.generation);
+            let whole = take(Before::Known(state), &records);
+            let first = take(Before::Known(state), first);
+            let second = take(first.after, second);
+            prop_assert_eq!(whole.after, second.after);
+            prop_assert_eq!(&whole.resets, &[first.resets.clone(), second.resets.clone()].concat());
+            let codes = |outcome: &Outcome| -> BTreeSet<String> {
+                outcome.deletions.values().flat_map(|deletions| deletions.codes.clone()).collect()
+            };
+            prop_assert_eq!(codes(&whole), &codes(&first) | &codes(&second));
+        }
+    }
+
     #[test]
     fn a_batch_has_one_next_state_and_each_code_once() {
         let state = state();
@@ -154,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_is_reported_with_its_offset_and_its_reason_goes_into_the_changes() {
+    fn a_reset_is_reported_with_its_offset_and_its_reason_goes_into_the_changes() {
         let state = state();
         let mut records = relay(&state, vec![code("BGR"), code("BGR"), code("BGR")]);
         records.remove(1);

@@ -157,6 +157,9 @@ impl fmt::Display for Reset {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use common::message::{Action, Message, Position};
     use common::protocol::state::State;
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn another_generation_renews_without_a_number() {
+    fn another_generation_resets_without_a_number() {
         let other = name("bbbbbbbbbbbbbbbb");
         for action in [code(), Action::InvalidateAll] {
             let next = State { epoch: fresh(), generation: other, sequence: 8, number: None, offset: OFFSET + 1 };
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_renews_without_a_number() {
+    fn a_gap_resets_without_a_number() {
         for found in [9, 7, 6, 1, 0, u64::MAX] {
             let next = State { epoch: fresh(), sequence: found, number: None, ..moved() };
             let expected = applied(next, Effect::Empty(Cause::Reset(Reset::Gap { after: 7, found })));
@@ -263,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_that_does_not_continue_renews_with_its_own_number() {
+    fn a_heartbeat_that_does_not_continue_resets_with_its_own_number() {
         let next = State { epoch: fresh(), sequence: 9, number: Some(1), ..moved() };
         let step = on_state(relay(generation(), 9, Action::Heartbeat(1)));
         assert_eq!(step.after, Before::Known(next));
     }
 
     #[test]
-    fn the_relays_first_message_after_a_seek_to_the_end_renews() {
+    fn the_relays_first_message_after_a_seek_to_the_end_resets() {
         let next = State { epoch: fresh(), generation: generation(), sequence: 8, number: None, offset: OFFSET + 1 };
         let expected = applied(next, Effect::Empty(Cause::Reset(Reset::Seek)));
         assert_eq!(on_unknown(relay(generation(), 8, code())), expected);

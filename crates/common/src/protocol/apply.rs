@@ -13,7 +13,7 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("app
 /// About how many of its latest changes a shard keeps: enough to explain an answer, some 100 kB a shard at most.
 pub(super) const CHANGES_KEPT: usize = 1_000;
 
-/// One line of a shard's `changes`.
+/// One line of a shard's `changes`: the change feed, the live page and `explain` will read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The code that changed; `None`: everything.

@@ -8,7 +8,7 @@
 //! | 1 | kind: `L` lease, `V` value |
 //! | 16 | epoch of the shard when the lease was taken |
 //! | 16 | token: random, the lease's; the value keeps it |
-//! | 16 | entity tag of the answer (values only) |
+//! | 16 | entity tag of the answer (values only); the HTTP `ETag` will be made of it |
 //! | … | the finished HTTP body (values only) |
 
 use crate::random::{NAME_LENGTH, Name};
@@ -113,6 +113,9 @@ pub fn identity(bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::{Entry, Lease, Value, identity};
     use crate::random::Name;
 
@@ -130,6 +133,21 @@ mod tests {
         let value = Value { epoch: lease.epoch, entity_tag: "0123456789abcdef", body: b"{}" };
         assert_eq!(Entry::parse(&bytes), Some(Entry::Value(value)));
         assert_ne!(identity(&bytes), lease.encode());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_reading_panic(bytes in vec(any::<u8>(), 0..80)) {
+            let _ = Entry::parse(&bytes);
+        }
+
+        #[test]
+        fn a_value_reads_back_as_it_was_written(entity_tag in "[0-9a-f]{16}", body in vec(any::<u8>(), 0..200)) {
+            let lease = Lease::new(Name::random());
+            let bytes = lease.value(&entity_tag, &body);
+            let value = Value { epoch: lease.epoch, entity_tag: &entity_tag, body: &body };
+            prop_assert_eq!(Entry::parse(&bytes), Some(Entry::Value(value)));
+        }
     }
 
     #[test]

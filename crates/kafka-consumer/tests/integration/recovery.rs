@@ -31,7 +31,7 @@ async fn a_restart_goes_on_where_redis_says_and_keeps_the_cache() {
 }
 
 #[tokio::test]
-async fn a_flushed_redis_is_renewed_by_the_relays_next_message() {
+async fn a_flushed_redis_is_reset_by_the_relays_next_message() {
     let setup = Setup::new().await;
     let (consumer, mut relay) = setup.consumer_and_relay().await;
     setup.redis.command::<()>("FLUSHALL").await;
@@ -81,7 +81,7 @@ async fn a_shard_that_another_consumer_moved_on_is_gone_on_with_from_there() {
 }
 
 #[tokio::test]
-async fn an_offset_beyond_the_log_seeks_to_the_end_and_renews() {
+async fn an_offset_beyond_the_log_seeks_to_the_end_and_resets() {
     let setup = Setup::new().await;
     let generation = Name::random();
     let state = State { epoch: Name::random(), generation, sequence: 7, number: Some(7), offset: 1_000 };
@@ -94,7 +94,7 @@ async fn an_offset_beyond_the_log_seeks_to_the_end_and_renews() {
 }
 
 #[tokio::test]
-async fn the_first_message_after_a_seek_to_the_end_renews_even_where_its_sequence_fits() {
+async fn the_first_message_after_a_seek_to_the_end_resets_even_where_its_sequence_fits() {
     let setup = Setup::new().await;
     let mut relay = Relay::new(&setup);
     let (epoch, generation) = (Name::random(), relay.generation);

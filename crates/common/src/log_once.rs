@@ -1,5 +1,6 @@
 //! Something that lasts, logged once when it begins and once when it ends, not at every try.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,29 +8,34 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 /// Different lines about one thing that are logged while it lasts. Some alternate for ever, as a proxy's "closed" and
-/// "reset" do; others bear a number that is another one at each try.
+/// "reset" do; others contain a number that changes with every try.
 const LINES_MAX: usize = 8;
 
-/// What many requests meet at once isn't over because one of them got through: no pair of lines for each request.
-const SETTLED: Duration = Duration::from_secs(1);
+/// Among many requests, one that gets through doesn't end what the others still meet: without this, each would log a
+/// pair of lines.
+const REQUESTS_SETTLED: Duration = Duration::from_secs(1);
 
-/// A cause that is another one at each request is logged no more often than this.
-const REPEATED: Duration = Duration::from_secs(5);
+/// Among many requests, causes that differ from one to the next are logged no more often than this.
+const REQUESTS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The lines that were logged about one thing, while what they say holds.
+/// What was logged about one thing, for as long as it lasts.
+///
+/// A failure is reported with [`holds`](Self::holds) each time, a success with [`has_ended`](Self::has_ended) each time;
+/// only what is news is logged. [`LogLimit`](crate::log_limit::LogLimit) is for events instead, which don't last.
 #[derive(Debug, Default)]
 pub struct LogOnce {
-    /// After the last failure it must have worked for so long before it is over.
+    /// It counts as over only when it hasn't been reported for so long.
     settled: Duration,
-    /// Between two lines about different causes.
-    repeated: Duration,
+    /// Shortest time between two different lines.
+    interval: Duration,
+    /// Whether `said` is there, for those who only want to know that.
     lasts: AtomicBool,
     said: Mutex<Option<Said>>,
 }
 
 #[derive(Debug)]
 struct Said {
-    /// The latest one is the last.
+    /// In the order in which they were logged.
     lines: Vec<String>,
     since: Instant,
     /// When a line was logged last.
@@ -41,43 +47,46 @@ struct Said {
 impl LogOnce {
     /// For what many requests report at once, some of which fail while others don't.
     pub const fn for_requests() -> Self {
-        Self { settled: SETTLED, repeated: REPEATED, lasts: AtomicBool::new(false), said: Mutex::new(None) }
-    }
-
-    /// It holds: logs `line` unless that was logged already.
-    pub fn holds(&self, level: Level, line: impl AsRef<str>) {
-        let (mut said, line) = (self.said(), line.as_ref());
-        let now = Instant::now();
-        match &mut *said {
-            None => {
-                *said = Some(Said { lines: vec![line.to_owned()], since: now, logged: now, seen: now });
-                self.lasts.store(true, Ordering::Relaxed);
-                log::log!(level, "{line}");
-            }
-            Some(said) => {
-                said.seen = now;
-                let is_news = said.lines.len() < LINES_MAX && !said.lines.iter().any(|other| other == line);
-                if is_news && said.logged.elapsed() >= self.repeated {
-                    log::log!(level, "{line}");
-                    said.lines.push(line.to_owned());
-                    said.logged = now;
-                }
-            }
+        Self {
+            settled: REQUESTS_SETTLED,
+            interval: REQUESTS_INTERVAL,
+            lasts: AtomicBool::new(false),
+            said: Mutex::new(None),
         }
     }
 
-    /// Logs `line`, which holds instead of all that was said, unless it was said last.
-    pub fn holds_instead(&self, level: Level, line: &str) {
-        let said_last = self.said().as_ref().is_some_and(|said| said.lines.last().is_some_and(|last| last == line));
-        if !said_last {
+    /// It holds: logs `line` unless that was logged already.
+    pub fn holds(&self, level: Level, line: impl Display) {
+        let (mut said, line, now) = (self.said(), line.to_string(), Instant::now());
+        let Some(said) = &mut *said else {
+            log::log!(level, "{line}");
+            *said = Some(Said { lines: vec![line], since: now, logged: now, seen: now });
+            self.lasts.store(true, Ordering::Relaxed);
+            return;
+        };
+        said.seen = now;
+        let is_news = said.lines.len() < LINES_MAX && !said.lines.contains(&line);
+        if is_news && said.logged.elapsed() >= self.interval {
+            log::log!(level, "{line}");
+            said.lines.push(line);
+            said.logged = now;
+        }
+    }
+
+    /// `line` holds instead of all that was logged: logs it unless it was the last.
+    pub fn holds_instead(&self, level: Level, line: impl Display) {
+        let line = line.to_string();
+        let is_last = self.said().as_ref().is_some_and(|said| said.lines.last() == Some(&line));
+        if !is_last {
             self.forget();
             self.holds(level, line);
         }
     }
 
-    /// It is over: logs `line` if something had been said, whose next [`LogOnce::holds`] is news again. Costs nothing
-    /// where nothing had.
-    pub fn has_ended(&self, line: &str) {
+    /// It is over: logs `line` if anything had been logged; the next [`holds`](Self::holds) is news again.
+    ///
+    /// Costs nothing where nothing had been: with `format_args!`, not even the line is made.
+    pub fn has_ended(&self, line: impl Display) {
         if !self.lasts() {
             return;
         }
@@ -87,7 +96,7 @@ impl LogOnce {
         }
     }
 
-    /// The next [`LogOnce::holds`] is news again.
+    /// Forgets it without a line; the next [`holds`](Self::holds) is news again.
     pub fn forget(&self) {
         *self.said() = None;
         self.lasts.store(false, Ordering::Relaxed);
@@ -98,13 +107,13 @@ impl LogOnce {
         self.lasts.load(Ordering::Relaxed)
     }
 
-    /// For how long it has lasted, where it does.
+    /// For how long it has lasted, if it does.
     pub fn lasts_for(&self) -> Option<Duration> {
         self.said().as_ref().map(|said| said.since.elapsed())
     }
 
     fn said(&self) -> MutexGuard<'_, Option<Said>> {
-        // Each change of it is one step, so it is whole whoever panicked meanwhile.
+        // Every change to it is one step, so a panic elsewhere can't have left half of one.
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

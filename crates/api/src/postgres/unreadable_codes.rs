@@ -41,7 +41,7 @@ impl UnreadableCodes {
     /// The data of `code` were read.
     pub(crate) fn has_ended(&self, code: &str) {
         if let Some(unreadable) = self.codes().remove(code) {
-            unreadable.log.has_ended(&format!("the data of `{code}` are read again"));
+            unreadable.log.has_ended(format_args!("the data of `{code}` are read again"));
         }
     }
 
@@ -59,7 +59,7 @@ impl UnreadableCodes {
     }
 
     fn codes(&self) -> MutexGuard<'_, BTreeMap<String, UnreadableCode>> {
-        // Each change of it is one step, so it is whole whoever panicked meanwhile.
+        // Every change to it is one step, so a panic elsewhere can't have left half of one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

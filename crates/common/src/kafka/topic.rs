@@ -35,7 +35,7 @@ impl TopicFault {
     /// What can be done about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Missing => "pg-notify-worker creates it".to_owned(),
+            Self::Missing => "pg-notify-worker creates it when it runs".to_owned(),
             Self::PartitionCount { found, .. } => format!("set SHARDS to {found}, or use another topic"),
             Self::Compacted => "set its cleanup.policy to delete".to_owned(),
         }

@@ -40,7 +40,7 @@ impl TopicWatch {
             let found = self.broker.fault(&self.kafka.topic, self.kafka.shards).await;
             match &found {
                 Ok(fault) => {
-                    self.kafka_away.has_ended(&format!("Kafka at {} answers", self.kafka.bootstrap_servers));
+                    self.kafka_away.has_ended(format_args!("Kafka at {} answers", self.kafka.bootstrap_servers));
                     self.log(*fault);
                     usable.send_replace(fault.is_none());
                 }
@@ -52,17 +52,13 @@ impl TopicWatch {
 
     fn log(&self, fault: Option<TopicFault>) {
         let topic = &self.kafka.topic;
-        match fault {
-            None => self.faulty.has_ended(&format!("topic {topic} is as it must be")),
-            Some(fault @ TopicFault::Missing) => {
-                let line = format!("topic {topic} {fault}: waiting for pg-notify-worker to create it");
-                self.faulty.holds_instead(Level::Warn, &line);
-            }
-            Some(fault) => {
-                let line = format!("topic {topic} {fault}, so nothing is consumed; {}", fault.remedy());
-                self.faulty.holds_instead(Level::Error, &line);
-            }
-        }
+        let Some(fault) = fault else {
+            return self.faulty.has_ended(format_args!("topic {topic} is as it must be"));
+        };
+        // The worker, where it runs, creates a missing one in a moment.
+        let level = if fault == TopicFault::Missing { Level::Warn } else { Level::Error };
+        let line = format!("topic {topic} {fault}, so nothing is consumed; {}", fault.remedy());
+        self.faulty.holds_instead(level, line);
     }
 
     async fn log_away(&self, error: &KafkaError) {

@@ -112,7 +112,7 @@ impl RedisWriter {
             self.log_unwritable(&error, "waiting for it");
             tokio::time::sleep(PROBE_PAUSE).await;
         }
-        self.unwritable.has_ended(&format!("redis at {} can be written to again", self.address()));
+        self.unwritable.has_ended(format_args!("redis at {} can be written to again", self.address()));
     }
 
     fn address(&self) -> String {
@@ -159,7 +159,7 @@ impl RedisWriter {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Arc<MultiplexedConnection>>> {
-        // Each change of it is one step, so it is whole whoever panicked meanwhile.
+        // Every change to it is one step, so a panic elsewhere can't have left half of one.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

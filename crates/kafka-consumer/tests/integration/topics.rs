@@ -13,7 +13,7 @@ const WHOLE: Duration = Duration::from_secs(5);
 async fn a_missing_topic_is_waited_for() {
     let setup = Setup::without_topic().await;
     let consumer = setup.start();
-    consumer.wait_log(SOON, "doesn't exist: waiting for pg-notify-worker to create it").await;
+    consumer.wait_log(SOON, "doesn't exist, so nothing is consumed; pg-notify-worker creates it when it runs").await;
     setup.topic.create(partitions(), &[]).await;
     consumer.wait_log(WHOLE, "are this consumer's").await;
     setup.heard(&mut Relay::new(&setup)).await;

@@ -177,7 +177,7 @@ impl Reporter {
         *self.last_acknowledgement.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.kafka_away.has_ended(BACK_LINE);
         if let Some(partition_away) = self.partition_away.get(shard as usize) {
-            partition_away.has_ended(&format!("partition {shard} of topic {} takes messages again", self.topic));
+            partition_away.has_ended(format_args!("partition {shard} of topic {} takes messages again", self.topic));
         }
     }
 

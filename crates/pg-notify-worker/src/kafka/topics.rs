@@ -92,13 +92,13 @@ impl<'a> Topics<'a> {
         self.answered = answered;
         match found {
             Ok(()) => {
-                self.unfit.has_ended(&format!("topic {} is as it must be", self.settings.topic));
+                self.unfit.has_ended(format_args!("topic {} is as it must be", self.settings.topic));
                 self.is_fit.send_replace(true);
                 LOOK_INTERVAL
             }
             Err(Unfit::Wrong(line)) => {
                 self.is_fit.send_replace(false);
-                self.unfit.holds_instead(Level::Error, &line);
+                self.unfit.holds_instead(Level::Error, line);
                 LOOK_INTERVAL
             }
             Err(Unfit::JustCreated) => SOON_INTERVAL,

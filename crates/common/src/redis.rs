@@ -27,9 +27,9 @@ pub fn shared_connection(settings: &Redis) -> RedisResult<ConnectionManager> {
     ConnectionManager::new_lazy_with_config(client(settings)?, config)
 }
 
-/// Connects once: what many tasks share by cloning as well, until one of them finds that it is of no use any more.
+/// One connection, which many tasks share by cloning until one of them finds it broken.
 ///
-/// For whoever must not stay with a server that was demoted: such a one goes on answering on the connection.
+/// For callers that must not stay with a demoted server: it keeps answering on the connections that it has.
 ///
 /// # Errors
 /// If the host name can't be an address, or there is no connection within `REDIS_TIMEOUT_MS`.

@@ -21,7 +21,7 @@ use crate::redis::writer::RedisWriter;
 use crate::reset_log::ResetLog;
 use crate::resources::Resources;
 
-/// Before what failed for good is made anew.
+/// Pause before a client that failed for good is replaced.
 const ANEW_PAUSE: Duration = Duration::from_secs(1);
 
 /// Consumes until `shutdown`; returns when the batch in hand is applied, the group is left, and what couldn't be
@@ -51,7 +51,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Failure> 
 }
 
 async fn consume(settings: &Settings, resources: &mut Resources) {
-    // Whoever has a name is known again when it comes back from a broken link. One without has lost the id that the
+    // A member with a name is recognised when it comes back from a broken link. One without has lost the id that the
     // broker gave it, and waits until its own former session has timed out.
     let mut instance = settings.kafka.group_instance_id.clone().unwrap_or_else(random_name);
     loop {

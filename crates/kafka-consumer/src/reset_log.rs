@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use common::log_limit::LogLimit;
 use common::random::Name;
 use common::shard::Shard;
 
 use crate::rules::Reset;
-use common::log_limit::LogLimit;
 
 /// Two relays on one topic go on until somebody stops one of them; a line a minute reminds of it.
 const ALTERNATION_INTERVAL: Duration = Duration::from_secs(60);

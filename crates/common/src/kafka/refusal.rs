@@ -52,7 +52,7 @@ pub async fn refusal(settings: &Kafka, program: &str, failure: &KafkaError) -> O
     Some(format!("Kafka at {servers} {refusal}"))
 }
 
-/// The broker knows who asks, and doesn't allow it.
+/// The broker knows who is asking, and doesn't allow it.
 fn denies_access(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -67,7 +67,7 @@ fn denies_access(code: RDKafkaErrorCode) -> bool {
 enum Refusal {
     /// It closes the connection at the first request that we make.
     Tls,
-    /// It answers which requests it knows, and closes the connection when another one comes than a login.
+    /// It says which requests it knows, and closes the connection when the next one isn't a login.
     Login,
     /// librdkafka says so itself.
     Told(String),

@@ -108,8 +108,8 @@ impl Broker {
         spawn_blocking(ask).await.map_err(|_panic| KafkaError::Canceled)?
     }
 
-    /// Whether a topic is compacted. Who may use a topic need not have the right to see how it is configured: such a
-    /// broker is believed.
+    /// Whether a topic is compacted. Clients that may use a topic may lack the right to read its configuration: then it
+    /// counts as not compacted.
     async fn is_compacted(&self, topic: &str) -> KafkaResult<bool> {
         let resources = self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &admin_options()).await?;
         Ok(resources.into_iter().any(|resource| match resource {

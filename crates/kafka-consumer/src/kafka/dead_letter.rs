@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::kafka::{Quiet, dead_letter_topic};
+use common::log_limit::LogLimit;
 use common::message::Undecodable;
 use common::settings;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -12,8 +13,6 @@ use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
-
-use common::log_limit::LogLimit;
 
 /// A payload is cut here: enough to see what it was.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
@@ -27,7 +26,7 @@ const REASON_BYTES_MAX: usize = 256;
 /// What waits for an acknowledgement takes no more memory than this.
 const QUEUE_BYTES: u32 = 4 * 1024 * 1024;
 
-/// What a message counts for at least, with its headers and who waits for it; so no more than 4,096 wait.
+/// What a message counts as at least, with its headers and the task that waits for it: no more than 4,096 wait.
 const MESSAGE_BYTES_MIN: usize = 1024;
 
 /// Limit for an acknowledgement, in milliseconds; after that the message's origin is logged instead.

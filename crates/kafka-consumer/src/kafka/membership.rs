@@ -17,7 +17,7 @@ use crate::kafka::partitions::{Partitions, until};
 use crate::redis::writer::Away;
 use crate::resources::Resources;
 
-/// Limit for leaving the group and for closing the client; whoever isn't heard is out by the session's timeout.
+/// Limit for leaving the group and for closing the client; a member that isn't heard is out when its session times out.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a client lives on after it gave up its partitions, so that its farewell gets out.
@@ -31,7 +31,7 @@ pub(crate) struct Member<'a> {
     resources: &'a mut Resources,
 }
 
-/// Why a member's life is over.
+/// Why a member has ended.
 #[derive(Debug)]
 pub(crate) enum MemberEnd {
     /// The program was asked to stop.

@@ -31,9 +31,9 @@ pub(crate) struct Partitions {
     backlog_limit: i64,
     client: Arc<Client>,
     redis: Arc<RedisWriter>,
-    /// Those whose messages are applied; those of any other are ignored.
+    /// Shards whose messages are applied; those of any other are ignored.
     open: BTreeMap<Shard, OpenShard>,
-    /// Those that are to be begun anew, and when.
+    /// Shards that are begun anew, and when.
     anew: BTreeSet<Shard>,
     anew_at: Option<Instant>,
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::kafka::{Quiet, client_config};
+use common::log_once::LogOnce;
 use common::message::{Action, Message, Position};
 use common::random::Name;
 use common::settings::Kafka;
@@ -20,7 +21,6 @@ use tokio::task::spawn_blocking;
 
 use crate::kafka::topics::{BACK_LINE, PROGRAM, away_line};
 use crate::relay::in_flight::Outgoing;
-use common::log_once::LogOnce;
 
 /// After this long a message is reported as failed, and repeated under the next sequence. Until then the library
 /// repeats it itself, so that a broker's short absence is no gap in the sequence.

@@ -1,13 +1,14 @@
-//! A client's connection, between the socket and the server's HTTP parser: one request at a time, and a problem
-//! document for each request that is none.
+//! A client's connection, between the socket and the server's HTTP parser: one request at a time, each within its time,
+//! and a problem document for each that can't be read.
 //!
-//! The parser (`actix_http::h1`) leaves two things to be desired, and has no hook for either:
+//! The parser (`actix_http::h1`) does three things that it has no setting or hook for:
 //!
-//! - It reads requests that follow each other without a pause (pipelining, RFC 9112, 9.3.2) while the first is being
-//!   answered, and then writes the first answer as if it were the last one's: without its body where the last request
-//!   is a HEAD. So the next request is only handed on when the one before is answered.
-//! - A request that it can't read it answers itself, without a body. Since no answer of a handler is on its way then,
-//!   whatever it writes is its own and nothing else, so it can be replaced.
+//! - It reads on while a request is being answered (pipelining, RFC 9112, 9.3.2), and then writes that answer as if it
+//!   were the last request's: without its body where that one is a HEAD. So it gets the next head only when the
+//!   request before is answered.
+//! - It answers a request that it can't read by itself, without a body. No answer of a handler is on its way then, so
+//!   whatever it writes is its own, and can be replaced.
+//! - It waits for ever for the rest of a head, except for the first. So a late head is made one that can't be read.
 
 use std::cell::RefCell;
 use std::io;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::http::exchange::Exchange;
 use crate::http::refusal::Refusal;
@@ -29,6 +30,12 @@ use crate::http::request_head::RequestHead;
 /// How long a refused client may go on sending: if the socket were closed with unread bytes, the system would reset
 /// the connection, and the client could lose the answer (RFC 9112, 9.6).
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
+
+/// For a request's head to arrive: a client that is slower is broken, or means harm.
+pub(crate) const HEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// What no head may contain: the parser ends the connection, after all answers that are on their way.
+const UNREADABLE: &[u8] = b"\0";
 
 /// What the parser reads from and writes to.
 pub(crate) struct Connection {
@@ -40,6 +47,8 @@ pub(crate) struct Connection {
     held: BytesMut,
     /// A head was handed on just now: the parser gets to see it before there is more.
     pauses: bool,
+    /// Runs while a head is incomplete.
+    late: Option<Pin<Box<Sleep>>>,
 
     /// Bytes at the start of the parser's output that it has offered already.
     offered: usize,
@@ -54,6 +63,7 @@ impl Connection {
             head: RequestHead::new(),
             held: BytesMut::new(),
             pauses: false,
+            late: None,
             offered: 0,
             refusal: None,
         }
@@ -67,10 +77,14 @@ impl Connection {
     fn poll_next_head(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.held.is_empty() {
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buffer))?;
+            let read = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buffer);
+            if read.is_pending() && self.head.is_incomplete() {
+                return self.poll_late(cx, buffer);
+            }
+            ready!(read)?;
             let arrived = &buffer.filled()[before..];
             if let Some(end) = self.head.end(arrived) {
-                self.pauses = true;
+                (self.pauses, self.late) = (true, None);
                 self.held.extend_from_slice(&arrived[end..]);
                 buffer.set_filled(before + end);
             }
@@ -80,6 +94,18 @@ impl Connection {
             self.pauses = end.is_some();
             buffer.put_slice(&self.held.split_to(end.unwrap_or(most)));
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends the connection where the rest of a head doesn't come.
+    fn poll_late(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.late.get_or_insert_with(|| Box::pin(sleep(HEAD_LIMIT))).as_mut().poll(cx));
+        // What stands behind a head may be its body, to which nothing must be added.
+        if self.exchange.had_body() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.exchange.be_late();
+        buffer.put_slice(UNREADABLE);
         Poll::Ready(Ok(()))
     }
 }
@@ -113,7 +139,7 @@ impl AsyncWrite for Connection {
         let is_answer = this.exchange.take_answered();
         if !is_answer && this.refusal.is_none() {
             let own = output.get(this.offered..).unwrap_or_default();
-            this.refusal = Refusal::in_place_of(own, this.head.request_line_bytes());
+            this.refusal = Refusal::in_place_of(own, this.head.request_line_bytes(), this.exchange.was_late());
         }
         let answers = match &mut this.refusal {
             None => output,
@@ -151,6 +177,7 @@ pub(crate) async fn linger(mut stream: TcpStream) {
 mod tests {
     use std::cell::RefCell;
     use std::future::poll_fn;
+    use std::io::ErrorKind;
     use std::pin::pin;
     use std::rc::Rc;
     use std::task::Poll;
@@ -158,7 +185,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::Connection;
+    use super::{Connection, UNREADABLE};
     use crate::http::exchange::Exchange;
 
     const HEAD: &[u8] = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -199,6 +226,29 @@ mod tests {
         let mut body = vec![0; 28];
         connection.read_exact(&mut body).await.unwrap();
         assert_eq!(body, b"a body\r\n\r\nwith an empty line"[..28]);
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_head_is_waited_for_but_not_for_ever() {
+        let (mut connection, exchange, mut client) = connected().await;
+        client.write_all(&[HEAD, b"GET"].concat()).await.unwrap();
+        let mut buffer = [0; 1_000];
+        for expected in [HEAD, b"GET", UNREADABLE] {
+            let read = connection.read(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..read], expected);
+        }
+        assert!(exchange.was_late());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_added_to_a_body_that_does_not_come() {
+        let (mut connection, exchange, mut client) = connected().await;
+        client.write_all(&[HEAD, b"a"].concat()).await.unwrap();
+        let mut buffer = [0; 1_000];
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), HEAD.len());
+        let _answering = exchange.begin(true);
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 1);
+        assert_eq!(connection.read(&mut buffer).await.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
     #[tokio::test]

@@ -19,6 +19,10 @@ pub(crate) struct Exchange {
     answered: Cell<bool>,
     /// Waits until the next request may be read.
     waiting: Cell<Option<Waker>>,
+    /// A request had a body.
+    had_body: Cell<bool>,
+    /// The rest of a head didn't come.
+    late: Cell<bool>,
     /// What came wasn't a request, and was answered as that.
     refused: Cell<bool>,
 }
@@ -31,6 +35,7 @@ impl Exchange {
     pub(crate) fn begin(self: &Rc<Self>, has_body: bool) -> Answering {
         self.open.set(self.open.get() + 1);
         self.holds_next.set(!has_body);
+        self.had_body.set(self.had_body.get() || has_body);
         self.answered.set(true);
         Answering(Rc::clone(self))
     }
@@ -43,6 +48,21 @@ impl Exchange {
     /// Wakes whoever reads once the next request need not wait any longer.
     pub(crate) fn wake_reader(&self, reader: &Waker) {
         self.waiting.set(Some(reader.clone()));
+    }
+
+    /// Whether any request had a body.
+    pub(crate) fn had_body(&self) -> bool {
+        self.had_body.get()
+    }
+
+    /// The rest of a head doesn't come.
+    pub(crate) fn be_late(&self) {
+        self.late.set(true);
+    }
+
+    /// Whether the connection ends for that.
+    pub(crate) fn was_late(&self) -> bool {
+        self.late.get()
     }
 
     /// What came wasn't a request, and the answer that says so is written.

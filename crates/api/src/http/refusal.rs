@@ -25,11 +25,12 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Puts a document in the place of an answer that the parser makes by itself, which is a head without a body.
     /// `None`: it is another one.
-    pub(crate) fn in_place_of(own: &[u8], request_line_bytes: usize) -> Option<Self> {
+    pub(crate) fn in_place_of(own: &[u8], request_line_bytes: usize, is_late: bool) -> Option<Self> {
         let head = str::from_utf8(own).ok()?;
         let mut lines = head.split("\r\n");
         let problem = match lines.next()?.strip_prefix("HTTP/1.")?.get(1..5)? {
             " 408" => Problem::RequestTimeout,
+            " 400" if is_late => Problem::RequestTimeout,
             " 400" | " 431" if request_line_bytes > URI_BYTES_MAX => Problem::UriTooLong,
             " 400" => Problem::MalformedRequest,
             " 431" => Problem::HeaderTooLarge,
@@ -78,7 +79,7 @@ mod tests {
     fn refused(status: &str, request_line_bytes: usize) -> Option<String> {
         let date = "date: Sun, 06 Nov 1994 08:49:37 GMT";
         let own = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n{date}\r\n\r\n");
-        let refusal = Refusal::in_place_of(own.as_bytes(), request_line_bytes)?;
+        let refusal = Refusal::in_place_of(own.as_bytes(), request_line_bytes, false)?;
         let text = String::from_utf8(refusal.unwritten.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         for line in [date, "connection: close", "content-type: application/problem+json"] {
@@ -106,7 +107,7 @@ mod tests {
     fn anything_else_is_left_as_it_is() {
         assert_eq!(refused("500 Internal Server Error", 20), None);
         for own in ["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 4", "\u{e9}"] {
-            assert!(Refusal::in_place_of(own.as_bytes(), 0).is_none(), "{own}");
+            assert!(Refusal::in_place_of(own.as_bytes(), 0, true).is_none(), "{own}");
         }
     }
 }

@@ -21,13 +21,10 @@ use common::shutdown::Shutdown;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
 
-use crate::http::connection::{Connection, linger};
+use crate::http::connection::{Connection, HEAD_LIMIT, linger};
 use crate::http::connection_log::ConnectionLog;
 use crate::http::exchange::{Answering, Body, Exchange};
 use crate::http::open_file_limit;
-
-/// For a request's header to arrive: a client that is slower than this is broken, or means harm.
-const HEADER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a connection may be idle: longer than the 60 s of common load balancers, so that they close it, not we.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -101,7 +98,7 @@ fn connections(
         async move { Ok(answer.await?.map_into_boxed_body().map_body(|_, bytes| Body::new(bytes, answering))) }
     });
     let parser = HttpService::build()
-        .client_request_timeout(HEADER_LIMIT)
+        .client_request_timeout(HEAD_LIMIT)
         .client_disconnect_timeout(DISCONNECT_LIMIT)
         .keep_alive(KEEP_ALIVE)
         .graceful_shutdown_signal(move || {
@@ -117,7 +114,9 @@ fn connections(
         let served = parser.call((Connection::new(&stream, &exchange), client));
         let log = Arc::clone(&log);
         async move {
-            if let Err(end) = served.await {
+            if let Err(end) = served.await
+                && !exchange.was_late()
+            {
                 log.note(&end);
             }
             if let Some(stream) = Rc::into_inner(stream).filter(|_| exchange.is_refused()) {

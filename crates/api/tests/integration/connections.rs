@@ -84,8 +84,12 @@ async fn a_refused_client_may_send_on_until_it_has_read_why() {
 #[tokio::test]
 async fn a_header_that_does_not_arrive_gets_a_problem_document() {
     let (_api, http) = alone().await;
-    let answer = http.raw_within(SOON * 2, b"GET /health HTTP/1.1\r\nHost: t").await.unwrap();
-    check_refused(&answer, 408, "request-timeout");
+    let (complete, part) = ("GET /health HTTP/1.1\r\nHost: test\r\n\r\n", "GET /health HTTP/1.1\r\nHost: t");
+    let (alone, later) = (part.to_owned(), format!("{complete}{part}"));
+    let (alone, later) =
+        tokio::join!(http.raw_within(SOON * 2, alone.as_bytes()), http.raw_within(SOON * 2, later.as_bytes()));
+    check_refused(&alone.unwrap(), 408, "request-timeout");
+    check_refused(first(&later.unwrap(), true).2, 408, "request-timeout");
 }
 
 #[tokio::test]

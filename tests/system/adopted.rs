@@ -51,6 +51,31 @@ async fn tables_that_are_there_are_adopted_and_left_untouched() {
 }
 
 #[tokio::test]
+async fn populations_may_be_numbers_of_any_type() {
+    for (kind, first, second) in
+        [("numeric", "2000.5", "1e25"), ("double precision", "2000.5", "0.1"), ("real", "7", "0.1")]
+    {
+        let database = Database::new().await;
+        let city = format!(
+            "create table city (name text, countrycode char(3), population {kind});
+             insert into city values ('Dobric', 'BGR', {first}), ('Varna', 'BGR', 'NaN')"
+        );
+        database.execute(&format!("{COUNTRY} {city}")).await;
+        let system = System::start_on(database, Settings::new()).await;
+        for number in [first, second] {
+            system.database.execute(&format!("update city set population = {number} where name = 'Dobric'")).await;
+            let number = number.replace("1e25", "10000000000000000000000000");
+            let cities = format!(r#"[{{"name":"Dobric","population":{number}}},{{"name":"Varna","population":null}}]"#);
+            eventually(TRAVEL_LIMIT, &format!("{kind} is exact in the cache"), async || {
+                let answer = system.get_city("BGR").await;
+                holds(answer.source() == "cache" && answer.text().contains(&cities), answer.text())
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_partitioned_table_is_adopted_with_its_partitions() {
     let database = Database::new().await;
     let partitioned =

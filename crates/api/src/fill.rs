@@ -1,4 +1,5 @@
-//! Reads PostgreSQL for a code that the cache has no living answer for, and fills it where that is safe (DESIGN 4.7).
+//! Reads PostgreSQL for a code that the cache has no living answer for, and fills it where that is safe
+//! (docs/protocol.md, "Fill").
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::redis::cache::Lookup;
 /// for a client where the holder was killed.
 const HOLDER_WAIT_MAX: Duration = Duration::from_millis(300);
 
-/// Between two looks whether the holder has filled: about what a read takes.
+/// Between two looks at what the holder has done: about what a read takes.
 const HOLDER_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a reader has to do.
@@ -113,14 +114,14 @@ async fn fill(api: &Api, code: CountryCode, lease: &Lease, data: Option<&[u8]>) 
     }
 }
 
-/// Lets the next reader try; where that fails, the lease dies of its own time to live.
+/// Lets the next reader try. Where that fails, the lease dies when its time to live is over.
 async fn free(api: &Api, code: CountryCode, lease: &Lease) {
     if let Err(error) = api.cache.free(code, lease).await {
         log::debug!("the lease of `{}` can't be freed: {error}", code.as_str());
     }
 }
 
-/// That Redis is away is said by whoever watches it; what is said here is that it refuses.
+/// The watch of the shards says when Redis is away; what is said here is that it refuses.
 fn not_filled(api: &Api, error: &RedisError) {
     if error.is_io_error() || error.is_timeout() {
         log::debug!("Redis did not answer: {error}");

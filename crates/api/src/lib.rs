@@ -47,7 +47,7 @@ use crate::redis::shard_states::ShardStates;
 use crate::single_flight::Flights;
 use crate::tasks::Tasks;
 
-/// Looks at the heartbeat row within the bound: what a proof needs (DESIGN 4.8).
+/// Looks at the heartbeat row within the bound: what a proof needs (docs/protocol.md, "Proof").
 const LOOKS_PER_BOUND: u32 = 4;
 
 /// Longest time between two looks at the heartbeat row, however large the bound.

@@ -1,4 +1,4 @@
-//! When a value is filled, and when it must not be (DESIGN 4.7).
+//! When a value is filled, and when it must not be (docs/protocol.md, "Fill").
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn a_read_that_began_before_a_change_does_not_land_after_it() {
 }
 
 #[tokio::test]
-async fn a_read_that_began_before_a_renewal_lands_dead() {
+async fn a_read_that_began_before_a_reset_lands_dead() {
     let setup = Setup::new().await;
     let mut client = setup.database.client().await;
     let change = client.transaction().await.unwrap();

@@ -1,4 +1,4 @@
-//! Which PostgreSQL is believed: connections to a replaced primary are found out and closed (DESIGN 4.6).
+//! Which PostgreSQL is believed: connections to a replaced primary are found out and closed (docs/protocol.md, "Read").
 
 use std::time::Duration;
 

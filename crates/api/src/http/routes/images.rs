@@ -12,6 +12,7 @@ use futures_util::stream;
 use object_store::path::Path as Name;
 
 use crate::Api;
+use crate::deadline::Deadline;
 use crate::http::conditional::{Verdict, Version, depends_on_version, judge};
 use crate::http::presentation::Presentation;
 use crate::http::problem::Problem;
@@ -22,16 +23,22 @@ const LOOKS_MAX: u32 = 3;
 
 pub(crate) async fn get(request: HttpRequest, name: Path<String>, api: Data<Api>) -> Result<HttpResponse, Problem> {
     let name = parse_name(&name).ok_or(Problem::InvalidImageName)?;
-    if request.method() == Method::GET && !depends_on_version(&request) {
-        return Ok(whole(api.images.open(&name).await?, &name));
+    // The answer begins within the budget; how long its bytes take is the client's line's matter.
+    let answer = Deadline::after(api.request_limit).wait(find(&request, &api.images, &name)).await;
+    answer.map_err(|_| Problem::StoreUnavailable)?.map_err(Problem::from)
+}
+
+async fn find(request: &HttpRequest, images: &Images, name: &Name) -> Result<HttpResponse, NoImage> {
+    if request.method() == Method::GET && !depends_on_version(request) {
+        return Ok(whole(images.open(name).await?, name));
     }
     for _ in 1..LOOKS_MAX {
-        match answer(&request, &api.images, &name).await {
+        match answer(request, images, name).await {
             Err(NoImage::Replaced) => {}
-            ended => return ended.map_err(Problem::from),
+            ended => return ended,
         }
     }
-    answer(&request, &api.images, &name).await.map_err(Problem::from)
+    answer(request, images, name).await
 }
 
 /// Looks at the image, and answers with that very version, or with the problem that its conditions make.

@@ -139,7 +139,7 @@ fn cities(api: &Api) -> Part<Cities> {
     let failure = match (refusal, since) {
         (Some(since), _) => Some(("they can't be read; the api's log says why".to_owned(), since)),
         (None, Some(since)) => {
-            Some((format!("the data of {} codes can't be read; the api's log says why", codes.len()), since))
+            Some((format!("codes whose data can't be read: {}; the api's log says why", codes.len()), since))
         }
         (None, None) => None,
     };

@@ -74,7 +74,7 @@ impl Database {
     ) -> Result<VouchedRow, DatabaseError> {
         let mut read = self.read_primary(code, deadline, start).await;
         if let Err(DatabaseError::Refused(why)) = read {
-            // Where PostgreSQL answers about no code at all, it is this code's data that it stumbles over.
+            // Where PostgreSQL answers the same question about no code, it stumbles over this one's data.
             let is_of_the_data = !self.refuses() && self.read_primary(NO_CODE, deadline, start).await.is_ok();
             read = Err(if is_of_the_data { DatabaseError::Unreadable(why) } else { DatabaseError::Refused(why) });
         }

@@ -103,7 +103,7 @@ async fn is_the_fault_of_one_code(setup: &Setup, why: &str) {
     assert!(lines.len() == 1 && lines[0].contains(why), "{:#?}", setup.api.log());
     let ready = setup.http.get("/readyz").await.unwrap();
     assert!(ready.status == 200 && ready.text().contains(r#""database":true"#), "{}", ready.text());
-    setup.http.fails("cities", "the data of 1 codes can't be read").await.unwrap();
+    setup.http.fails("cities", "codes whose data can't be read: 1").await.unwrap();
     assert_eq!(setup.http.get("/status").await.unwrap().json()["cities"]["unreadable"].to_string(), r#"["BGR"]"#);
 }
 

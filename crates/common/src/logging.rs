@@ -40,7 +40,7 @@ const SHARED: &str = env!("CARGO_CRATE_NAME");
 
 /// A line stands alone, whatever is told in it.
 fn one_line(text: &str) -> String {
-    text.replace('\n', " ")
+    text.replace(['\n', '\r'], " ")
 }
 
 /// Writes each record to one or both outputs. `env_logger` hands over a whole record at once.

@@ -44,8 +44,8 @@ impl Failure {
 
 /// Runs a program: checks every setting, then runs `service` until it has drained after a signal, or failed.
 ///
-/// Arguments may ask for something else instead ([`Task`]). Exit codes: 0; 64 where a setting or an argument is wrong,
-/// each named in a line of its own; else that of the [`Failure`], whose line is logged as an error.
+/// Arguments may ask for something else instead (`--help` lists them). Exit codes: 0; 64 where a setting or an argument
+/// is wrong, each named in a line of its own; else that of the [`Failure`], whose line is logged as an error.
 #[expect(clippy::print_stderr, reason = "there is no log before the settings are known to be right")]
 pub fn start<Service>(name: &'static str, service: impl FnOnce(Settings, Shutdown) -> Service) -> ExitCode
 where

@@ -55,7 +55,7 @@ impl Environment {
     /// The value of a setting that may be unset; a wrong one is noted, and counts as unset.
     pub(super) fn optional<K: Kind>(&mut self, setting: &Setting<K>) -> Option<K::Value> {
         if self.not_unicode.iter().any(|name| name == setting.name) {
-            self.problem(setting.name, "is not valid UTF-8");
+            self.problem(format!("{} is not valid UTF-8", setting.name));
             return None;
         }
         let text = self.values.get_string(&setting.name.to_lowercase()).ok()?;
@@ -64,14 +64,14 @@ impl Environment {
         }
         let value = setting.kind.parse(&text);
         if value.is_none() {
-            self.problem(setting.name, &format!("must be {}{}", setting.kind.expected(), shown(&text)));
+            self.problem(format!("{} must be {}{}", setting.name, setting.kind.expected(), shown(&text)));
         }
         value
     }
 
-    /// Notes that a variable is wrong.
-    pub(super) fn problem(&mut self, name: &str, what: &str) {
-        self.problems.push(format!("{name} {what}"));
+    /// Notes what is wrong with a variable, in a line that begins with its name.
+    pub(super) fn problem(&mut self, line: String) {
+        self.problems.push(line);
     }
 
     /// Whether nothing is wrong so far.

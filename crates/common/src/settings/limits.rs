@@ -1,11 +1,11 @@
 //! What must hold between times, all in one place: each setting alone may be right, and two of them contradict.
 
+use std::fmt;
 use std::time::Duration;
 
+use super::definition::{Milliseconds, Setting};
 use super::environment::Environment;
-use super::table::{
-    BOUND_MS, DB_STATEMENT_TIMEOUT_MS, HEARTBEAT_INTERVAL_MAX_MS, HEARTBEAT_INTERVAL_MS, HTTP_REQUEST_LIMIT_MS,
-};
+use super::table::{BOUND_MS, DB_STATEMENT_TIMEOUT_MS, HEARTBEAT_INTERVAL_MS, HTTP_REQUEST_LIMIT_MS};
 use super::{Postgres, Settings};
 
 /// A leader that is stopped or cut off loses its session, and with it the locks, after so much silence; also the
@@ -16,11 +16,20 @@ pub const LEADER_SILENCE_MAX: Duration = Duration::from_secs(2);
 /// several heartbeats should have come.
 pub const CONSUMER_SILENCE_MAX: Duration = Duration::from_secs(3);
 
-/// Two heartbeats at least before anybody draws a conclusion from their absence.
+/// Longest `HEARTBEAT_INTERVAL_MS`.
+pub(super) const HEARTBEAT_INTERVAL_MAX_MS: u64 = 1_000;
+
+/// Longest `POLL_INTERVAL_MS`: a heartbeat that is due is found due at the next poll.
+pub(super) const POLL_INTERVAL_MAX_MS: u64 = 500;
+
 const _: () = {
-    let two_heartbeats = 2 * HEARTBEAT_INTERVAL_MAX_MS as u128;
-    assert!(two_heartbeats <= LEADER_SILENCE_MAX.as_millis() && two_heartbeats < CONSUMER_SILENCE_MAX.as_millis());
+    let between_heartbeats = (HEARTBEAT_INTERVAL_MAX_MS + POLL_INTERVAL_MAX_MS) as u128;
+    assert!(between_heartbeats < LEADER_SILENCE_MAX.as_millis());
+    assert!(2 * between_heartbeats <= CONSUMER_SILENCE_MAX.as_millis());
 };
+
+/// Longest `DRAIN_LIMIT_MS`: half a second below `stopwaitsecs` (10 s) in `supervisord.conf`, when a program is killed.
+pub(super) const DRAIN_LIMIT_MAX_MS: u64 = 9_500;
 
 /// Heartbeats within the bound, at least: what a proof needs, with some to spare for those that are late.
 const HEARTBEATS_PER_BOUND: u32 = 4;
@@ -37,39 +46,29 @@ impl Postgres {
 
 /// Notes each pair of settings that contradict.
 pub(super) fn check(settings: &Settings, env: &mut Environment) {
-    let (bound, statement) = (settings.cache.bound, settings.postgres.statement_timeout);
-    let (heartbeat, request) = (settings.relay.heartbeat_interval, settings.http.request_limit);
-    let mut must = |holds: bool, name: &str, what: String| {
-        if !holds {
-            env.problem(name, &what);
-        }
-    };
+    let bound = Time(&BOUND_MS, settings.cache.bound);
+    let statement = Time(&DB_STATEMENT_TIMEOUT_MS, settings.postgres.statement_timeout);
+    let request = Time(&HTTP_REQUEST_LIMIT_MS, settings.http.request_limit);
+    let heartbeat = Time(&HEARTBEAT_INTERVAL_MS, settings.relay.heartbeat_interval);
     // Who joins a read that is under way gets an answer within the bound (docs/protocol.md, "Read").
-    must(
-        statement < bound,
-        DB_STATEMENT_TIMEOUT_MS.name,
-        format!("({} ms) must be below {} ({} ms)", statement.as_millis(), BOUND_MS.name, bound.as_millis()),
-    );
+    if statement.1 >= bound.1 {
+        env.problem(format!("{statement} must be below {bound}"));
+    }
     // Else a statement is still awaited when the request's time is up.
-    must(
-        statement < request,
-        DB_STATEMENT_TIMEOUT_MS.name,
-        format!(
-            "({} ms) must be below {} ({} ms)",
-            statement.as_millis(),
-            HTTP_REQUEST_LIMIT_MS.name,
-            request.as_millis()
-        ),
-    );
+    if statement.1 >= request.1 {
+        env.problem(format!("{statement} must be below {request}"));
+    }
     // A watermark moves once a heartbeat: rarer ones prove nothing within the bound (docs/protocol.md, "Proof").
-    must(
-        heartbeat * HEARTBEATS_PER_BOUND <= bound,
-        HEARTBEAT_INTERVAL_MS.name,
-        format!(
-            "({} ms) must be at most a quarter of {} ({} ms)",
-            heartbeat.as_millis(),
-            BOUND_MS.name,
-            bound.as_millis()
-        ),
-    );
+    if heartbeat.1 * HEARTBEATS_PER_BOUND > bound.1 {
+        env.problem(format!("{heartbeat} must be at most a quarter of {bound}"));
+    }
+}
+
+/// A setting and its value, for a line about it.
+struct Time(&'static Setting<Milliseconds>, Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} ms)", self.0.name, self.1.as_millis())
+    }
 }

@@ -4,6 +4,7 @@ use log::LevelFilter;
 
 use super::addresses::{BIND_ADDRESS, BROKERS, ENDPOINT, HOST, HOST_OR_FOLDER};
 use super::definition::{Definition, Milliseconds, Password, Seconds, Secret, Setting, Text, Whole, Word};
+use super::limits::{DRAIN_LIMIT_MAX_MS, HEARTBEAT_INTERVAL_MAX_MS, POLL_INTERVAL_MAX_MS};
 
 /// Declares each setting as a static of its own name, and all of them as [`ALL`].
 macro_rules! settings {
@@ -60,7 +61,7 @@ settings! {
     BOUND_MS: Milliseconds = Milliseconds(250..=60_000), "2000", "how old an answer may be (today: what a request may join)";
     TIME_TO_LIVE_S: Seconds = Seconds(1..=86_400), "320", "of a cached answer, ±10 %";
     HEARTBEAT_INTERVAL_MS: Milliseconds = Milliseconds(20..=HEARTBEAT_INTERVAL_MAX_MS), "250", "at most a quarter of `BOUND_MS`";
-    POLL_INTERVAL_MS: Milliseconds = Milliseconds(1..=1_000), "5",
+    POLL_INTERVAL_MS: Milliseconds = Milliseconds(1..=POLL_INTERVAL_MAX_MS), "5",
         "of the outbox, while busy; up to 50 ms while each read finds eight changes or more";
     OUTBOX_LIMIT_ROWS: Whole<usize> = Whole(100..=1_000_000), "10000",
         "changes that wait in the worker's memory (150 MB for a million); more become one \"all\"";
@@ -73,12 +74,6 @@ settings! {
     DRAIN_LIMIT_MS: Milliseconds = Milliseconds(100..=DRAIN_LIMIT_MAX_MS), "8000",
         "to finish what has begun when told to stop; below `stopwaitsecs` in `supervisord.conf`";
 }
-
-/// Half a second below `stopwaitsecs` (10 s) in `supervisord.conf`: at that, a program is killed.
-pub(super) const DRAIN_LIMIT_MAX_MS: u64 = 9_500;
-
-/// A leader and a consumer are taken for dead after a few seconds without a heartbeat (`limits.rs`).
-pub(super) const HEARTBEAT_INTERVAL_MAX_MS: u64 = 1_000;
 
 const PORT: Whole<u16> = Whole(1..=u16::MAX);
 

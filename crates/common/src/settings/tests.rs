@@ -219,7 +219,7 @@ fn supervisord_and_compose_wait_longer_than_the_longest_drain() {
     let supervisord = include_str!("../../../../supervisord.conf");
     let waits: Vec<_> = seconds(supervisord, "stopwaitsecs=").collect();
     assert_eq!(waits.len(), 3);
-    assert!(waits.iter().all(|wait| wait * 1_000 > super::table::DRAIN_LIMIT_MAX_MS));
+    assert!(waits.iter().all(|wait| wait * 1_000 > super::limits::DRAIN_LIMIT_MAX_MS));
     // One after the other, and a second each.
     let grace = include_str!("../../../../docker-compose.yml").split("\n  postgres:").next().unwrap();
     let grace: Vec<_> = seconds(grace, "stop_grace_period:").collect();

@@ -12,8 +12,10 @@ use super::{Postgres, Settings};
 /// silence within a transaction. Its own heartbeats keep it away.
 pub const LEADER_SILENCE_MAX: Duration = Duration::from_secs(2);
 
-/// After a lost connection to Kafka, a consumer's client that has got nothing for so long gets nothing any more:
-/// several heartbeats should have come.
+/// After a lost connection to Kafka, a consumer's client that has got nothing for so long gets nothing any more.
+///
+/// Several heartbeats should have come. What it remembers of the log (its leaders' epochs) may be ahead of a Kafka that
+/// was put back to an older copy, whose word it would take for outdated until then.
 pub const CONSUMER_SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// Longest `HEARTBEAT_INTERVAL_MS`.

@@ -3,12 +3,8 @@
 use std::time::{Duration, Instant};
 
 use common::log_limit::LogLimit;
+use common::settings::limits::CONSUMER_SILENCE_MAX;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-
-/// After a lost connection to Kafka, a client that has got nothing for so long gets nothing any more: heartbeats come
-/// four times a second. What it remembers of the log (its leaders' epochs) may be ahead of a Kafka that was put back to
-/// an older copy, whose word it would take for outdated until then.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// Errors of Kafka come with every try; a line a minute tells as much.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -44,7 +40,7 @@ impl ClientErrors {
 
     /// When the client has been silent for too long, if no message comes until then.
     pub(crate) fn silent_at(&self) -> Option<Instant> {
-        self.lost.map(|lost| lost + SILENCE_MAX)
+        self.lost.map(|lost| lost + CONSUMER_SILENCE_MAX)
     }
 
     /// Decides what an error means, and logs what nobody else does.

@@ -36,13 +36,13 @@ RUN apt-get update \
 ENV RUN_FOLDER=/run/cities-cache
 RUN install -d -o 10001 -g 10001 "$RUN_FOLDER"
 COPY --from=build /build/target/image/pg-notify-worker /build/target/image/kafka-consumer /build/target/image/api /usr/local/bin/
-# A library that is missing is to be found here, not at the first start.
+# A missing library fails the build, not the first start.
 RUN for program in pg-notify-worker kafka-consumer api; do \
       ldd "/usr/local/bin/$program" > /tmp/ldd && ! grep 'not found' /tmp/ldd || exit 1; \
     done && rm /tmp/ldd
 COPY entrypoint.sh /usr/local/bin/
 COPY supervisord.conf /etc/supervisord.conf
-# A number, so that whoever runs the image can see that it isn't root.
+# By number: Kubernetes (runAsNonRoot) can't tell from a name that it isn't root.
 USER 10001:10001
 EXPOSE 8000
 # Fails unless supervisord runs all three and the API answers: after at most 20 s the container is unhealthy. Each check

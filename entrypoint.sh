@@ -1,6 +1,6 @@
 #!/bin/sh
 # The image's entry point, and that of `make up` without Docker. Wrong settings end it before anything starts, each with
-# a line that names it; every program knows all settings, so one of them is enough to ask.
+# a line that names it. Every program knows all settings, so asking one of them is enough.
 set -e
 api --check
 # Defaults that the programs don't have by themselves: a line goes to stdout too, which `supervisorctl tail` reads, and

@@ -71,7 +71,7 @@ fn an_unknown_setting_is_a_warning_and_no_more() {
     let output = Program::run("api", &settings([("REDIS_HOTS", "redis")]), &["--check"]);
     let lines = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(lines, "api: REDIS_HOTS is no setting and does nothing; the nearest is REDIS_HOST\n");
+    assert_eq!(lines, "api: REDIS_HOTS is not a setting and does nothing; the nearest is REDIS_HOST\n");
 }
 
 #[tokio::test]

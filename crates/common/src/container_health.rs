@@ -25,7 +25,7 @@ const QUESTION: &str = "POST /RPC2 HTTP/1.0\r\nAuthorization: Basic bG9jYWw6bG9j
                         Content-Length: 99\r\n\r\n<?xml version=\"1.0\"?><methodCall>\
                         <methodName>supervisor.getAllProcessInfo</methodName></methodCall>";
 
-/// Whether the container does all that it should; if not, what it doesn't do.
+/// Fails with what is wrong, unless supervisord runs every program and the api answers.
 pub(crate) fn check(http: &Http) -> Result<(), String> {
     let folder = PathBuf::from(std::env::var_os("RUN_FOLDER").ok_or("RUN_FOLDER is not set")?);
     programs_run(&folder.join(SOCKET))?;

@@ -1,4 +1,4 @@
-//! What a setting is: a name, what its value may be, a default, and a text for whoever reads the list.
+//! What a setting is: a name, what its value may be, a default, and a description.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

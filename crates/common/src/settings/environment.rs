@@ -9,7 +9,7 @@ use super::definition::{Kind, Setting};
 use super::table::ALL;
 use super::unknown_variables::{Findings, judge};
 
-/// What was found, and what is to be said about it.
+/// The settings found, and what to say about the rest.
 pub(super) struct Environment {
     values: Config,
     not_unicode: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Takes the settings among the variables. An empty one counts as unset, if that isn't a value of its own.
+    /// Picks the settings from the variables. An empty one counts as unset, unless empty is a value of its own.
     pub(super) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let (mut found, mut not_unicode) = (BTreeMap::new(), Vec::new());
         for (name, value) in variables {
@@ -85,7 +85,8 @@ impl Environment {
     }
 }
 
-/// A value for an error's line, which stays one line. Whoever writes an address with a user or with parameters has put a password in it.
+/// A value as an error shows it, on one line; not at all if it looks like an address with a user or parameters, which
+/// may hold a password.
 fn shown(value: &str) -> String {
     if value.contains(['@', '=']) { String::new() } else { format!(", but is `{}`", value.escape_debug()) }
 }

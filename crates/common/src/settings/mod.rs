@@ -9,7 +9,7 @@ mod table; // Every setting, once: name, limits, default, text.
 
 mod environment; // The variables of a process, and what is wrong with them.
 mod service_links; // What Kubernetes sets for a server next door.
-mod unknown_variables; // What begins as ours do and is none of ours.
+mod unknown_variables; // Variables with our prefixes that are not settings.
 
 pub mod limits; // What must hold between times.
 mod read; // From the variables into the parts below.

@@ -1,20 +1,20 @@
-//! Variables that begin as ours do and are none of ours: a setting that silently does nothing is worse than none.
+//! Variables with one of our prefixes that are not settings: a setting that silently does nothing is worse than none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::service_links;
 use super::table::ALL;
 
-/// How the names of our variables begin, where many programs name theirs alike.
+/// The prefixes of our variables. Other names are not judged: the environment is full of them.
 const PREFIXES: [&str; 6] = ["DB_", "REDIS_", "KAFKA_", "MINIO_", "HTTP_", "LOG_"];
 
 /// A variable with one of these in its name asks for protection, or says where data go and as which user.
 const SENSITIVE: [&str; 7] = ["SSL", "TLS", "SASL", "SECURITY_PROTOCOL", "URL", "USERNAME", "PASSWORD"];
 
-/// What others are known to read: HTTP clients; `docker-compose.yml` and `local/` (ports on the host); a MinIO server.
+/// What other programs read: HTTP clients; `docker-compose.yml` and `local/` (ports on the host); a MinIO server.
 const OF_OTHERS: [&str; 5] = ["HTTP_PROXY", "KAFKA_PORT", "MINIO_PORT", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"];
 
-/// What is to be said about them.
+/// What to say about them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     /// Each is reason enough not to start.
@@ -34,14 +34,14 @@ pub(super) fn judge(variables: &BTreeMap<String, String>) -> Findings {
             services.insert(service);
             found.displaced.extend(ours);
         } else if ours.is_some() || is_of_others(name) {
-            // Whoever reads it says whether it is right.
+            // Its value is checked where it is read.
         } else if SENSITIVE.iter().any(|word| name.contains(word)) {
             found.refused.push(format!(
-                "{name} is not supported, and to ignore it could be unsafe: unset it (the nearest setting is {})",
+                "{name} is not supported, and ignoring it could be unsafe: unset it (the nearest setting is {})",
                 nearest(name)
             ));
         } else {
-            found.warnings.push(format!("{name} is no setting and does nothing; the nearest is {}", nearest(name)));
+            found.warnings.push(format!("{name} is not a setting and does nothing; the nearest is {}", nearest(name)));
         }
     }
     if !services.is_empty() {
@@ -84,7 +84,7 @@ mod tests {
         ] {
             let found = judged(&[(name, "x")]);
             assert_eq!(found.refused, [""; 0]);
-            assert_eq!(found.warnings, [format!("{name} is no setting and does nothing; the nearest is {nearest}")]);
+            assert_eq!(found.warnings, [format!("{name} is not a setting and does nothing; the nearest is {nearest}")]);
         }
     }
 

@@ -18,10 +18,10 @@ const KEEPALIVE_RETRIES: u32 = 3;
 
 /// What a session of ours is like: `statement_timeout` and `lock_timeout` (of at least 1 ms) differ by what it does.
 ///
-/// Everything is given in the start-up packet, so that there is no moment without it (DESIGN 3, "Connections of
-/// ours"): an inherited SERIALIZABLE made users' commits fail, an unqualified name may be another table than the
-/// captured one, a policy that filters our reads must be an error, and with `synchronous_commit = on` a standby that is
-/// away keeps our locks for ever.
+/// Everything is given in the start-up packet, so that there is no moment without it (docs/protocol.md, "Capture"): an
+/// inherited SERIALIZABLE made users' commits fail, an unqualified name may be another table than the captured one, a
+/// policy that filters our reads must be an error, and with `synchronous_commit = on` a standby that is away keeps our
+/// locks for ever.
 pub fn config(settings: &Postgres, program: &str, statement_timeout: Duration, lock_timeout: Duration) -> Config {
     let options = [
         ("search_path", "pg_catalog"),

@@ -181,6 +181,7 @@ async fn an_image_whose_store_freezes_under_way_breaks_off() {
     // Closed or reset.
     let _ = timeout(HEAL_LIMIT, client.read_to_end(&mut rest)).await.expect("it breaks off");
     assert!(rest.len() < large.len(), "it came whole");
+    gallery.system.api.wait_log(HEAL_LIMIT, "answers broke off").await;
     gallery.store.resume();
     is_served(&gallery.system).await;
 }

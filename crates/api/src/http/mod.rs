@@ -5,10 +5,6 @@ pub mod server; // Listens, serves, drains.
 pub(crate) mod open_file_limit; // Each connection is an open file.
 
 mod connection; // Between socket and parser: one request at a time, and a document for what is none.
-mod connection_log; // Connections that end badly: counted, rarely logged.
-mod exchange; // What a connection and its answers tell each other.
-mod refusal; // The document in place of an empty answer.
-mod request_head; // Where a request's head ends.
 
 pub(crate) mod routes; // Which path is answered by what.
 

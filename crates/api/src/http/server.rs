@@ -21,9 +21,9 @@ use common::shutdown::Shutdown;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
 
+use crate::http::connection::end_log::EndLog;
+use crate::http::connection::exchange::{Answering, Body, Exchange};
 use crate::http::connection::{Connection, HEAD_LIMIT, linger};
-use crate::http::connection_log::ConnectionLog;
-use crate::http::exchange::{Answering, Body, Exchange};
 use crate::http::open_file_limit;
 
 /// How long a connection may be idle: longer than the 60 s of common load balancers, so that they close it, not we.
@@ -50,7 +50,7 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Routes for F {}
 /// If the address can't be bound, or the server ends by itself.
 pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown) -> Result<(), Failure> {
     open_file_limit::allow(settings.http.connections_max);
-    let log = Arc::new(ConnectionLog::new());
+    let log = Arc::new(EndLog::new());
     let server = listen(settings, routes, Arc::clone(&log)).map_err(|error| not_bound(&settings.http, &error))?;
     log::info!("listens on {}:{}", settings.http.host, settings.http.port);
     let handle = server.handle();
@@ -72,7 +72,7 @@ pub async fn serve(settings: &Settings, routes: impl Routes, shutdown: Shutdown)
     }
 }
 
-fn listen(settings: &Settings, routes: impl Routes, log: Arc<ConnectionLog>) -> io::Result<Server> {
+fn listen(settings: &Settings, routes: impl Routes, log: Arc<EndLog>) -> io::Result<Server> {
     let workers = settings.http.workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let builder = Server::build()
         .workers(workers)
@@ -86,11 +86,11 @@ fn listen(settings: &Settings, routes: impl Routes, log: Arc<ConnectionLog>) -> 
     Ok(builder.bind("http", address, move || connections(routes.clone(), stops.clone(), Arc::clone(&log)))?.run())
 }
 
-/// As `actix_web::HttpServer` does it, but with [`Connection`] between the socket and the parser.
+/// What `actix_web::HttpServer` is made of, with a [`Connection`] between the socket and the parser.
 fn connections(
     routes: impl Routes,
     stops: GracefulShutdownSignal,
-    log: Arc<ConnectionLog>,
+    log: Arc<EndLog>,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let app = App::new().configure(routes).wrap_fn(|request, handlers| {
         let answering = begin(&request);
@@ -115,11 +115,11 @@ fn connections(
         let log = Arc::clone(&log);
         async move {
             if let Err(end) = served.await
-                && !exchange.was_late()
+                && !exchange.late.get()
             {
                 log.note(&end);
             }
-            if let Some(stream) = Rc::into_inner(stream).filter(|_| exchange.is_refused()) {
+            if let Some(stream) = Rc::into_inner(stream).filter(|_| exchange.refused.get()) {
                 linger(stream.into_inner()).await;
             }
             Ok(())
@@ -127,7 +127,7 @@ fn connections(
     })
 }
 
-/// A request was read: tells its connection, until the answer's body is written.
+/// Tells the connection that its request is being answered.
 fn begin(request: &ServiceRequest) -> Option<Answering> {
     let has_body = !matches!(request.parts().1, Payload::None);
     request.conn_data::<Rc<Exchange>>().map(|exchange| exchange.begin(has_body))

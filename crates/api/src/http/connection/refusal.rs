@@ -1,4 +1,4 @@
-//! The problem document for a request that never reached a route.
+//! The problem document for a request that never reached a route, as bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -12,8 +12,7 @@ use tokio::io::AsyncWrite;
 
 use crate::http::problem::Problem;
 
-/// The longest URI that the parser takes (`http::Uri`), in bytes. One that is longer has a status of its own, which
-/// servers must answer (RFC 9112, 3).
+/// The longest URI that the parser takes (`http::Uri`), in bytes. A longer one must be answered with 414 (RFC 9112, 3).
 const URI_BYTES_MAX: usize = 65_534;
 
 /// An answer that is written in place of the parser's own.
@@ -55,7 +54,7 @@ impl Refusal {
     }
 }
 
-/// As it goes over the wire. Nothing can be known of what follows, so the connection closes.
+/// As it goes over the wire. Where the next request begins isn't known any more, so the connection closes.
 fn spelled(response: HttpResponse, date: &str) -> Option<Bytes> {
     let (response, body) = response.into_parts();
     let body = body.try_into_bytes().ok()?;

@@ -1,18 +1,18 @@
-//! Finds where a request's head ends, without reading what stands in it.
+//! Finds where a request's head ends, whatever stands in it.
 
 use std::mem;
 
 use memchr::memchr;
 
-/// What has been seen of the head that is arriving. It ends with an empty line (RFC 9112, 2.1); a bare line feed ends
-/// a line too, since the parser takes it (2.2).
+/// The head that is arriving. It ends with an empty line (RFC 9112, 2.1); a bare line feed ends a line too, since the
+/// parser accepts it (2.2).
 ///
-/// What follows a head is taken for the next one, although it may be a body: then ends are found that are none, and
-/// whoever asks must not mind.
+/// What follows a head is taken for the next head, although it may be a body: an end that is found there means nothing,
+/// and must do no harm.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
     place: Place,
-    /// Of the line that is arriving nothing has come, or no more than a carriage return.
+    /// Nothing of the line that is arriving has come yet, or only a carriage return.
     line_is_empty: bool,
     request_line_bytes: usize,
 }
@@ -29,7 +29,7 @@ impl RequestHead {
         Self { place: Place::Before, line_is_empty: true, request_line_bytes: 0 }
     }
 
-    /// Takes what has arrived, up to the end of a head: how many bytes that is, or `None` if no head ends here.
+    /// Takes what has arrived, up to the end of a head, and returns how many bytes that is; `None`: no head ends here.
     pub(crate) fn end(&mut self, arrived: &[u8]) -> Option<usize> {
         let mut rest = arrived;
         while let Some(length) = memchr(b'\n', rest) {

@@ -10,6 +10,11 @@
 //!   whatever it writes is its own, and can be replaced.
 //! - It waits for ever for the rest of a head, except for the first. So a late head is made one that can't be read.
 
+pub(crate) mod end_log; // Connections that end badly: counted, rarely logged.
+pub(crate) mod exchange; // What a connection and its answers tell each other.
+mod refusal; // The document in place of an empty answer.
+mod request_head; // Where a request's head ends.
+
 use std::cell::RefCell;
 use std::io;
 use std::mem;
@@ -23,9 +28,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 
-use crate::http::exchange::Exchange;
-use crate::http::refusal::Refusal;
-use crate::http::request_head::RequestHead;
+use self::exchange::Exchange;
+use self::refusal::Refusal;
+use self::request_head::RequestHead;
 
 /// How long a refused client may go on sending: if the socket were closed with unread bytes, the system would reset
 /// the connection, and the client could lose the answer (RFC 9112, 9.6).
@@ -104,7 +109,7 @@ impl Connection {
         if self.exchange.had_body() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.exchange.be_late();
+        self.exchange.late.set(true);
         buffer.put_slice(UNREADABLE);
         Poll::Ready(Ok(()))
     }
@@ -139,14 +144,14 @@ impl AsyncWrite for Connection {
         let is_answer = this.exchange.take_answered();
         if !is_answer && this.refusal.is_none() {
             let own = output.get(this.offered..).unwrap_or_default();
-            this.refusal = Refusal::in_place_of(own, this.head.request_line_bytes(), this.exchange.was_late());
+            this.refusal = Refusal::in_place_of(own, this.head.request_line_bytes(), this.exchange.late.get());
         }
         let answers = match &mut this.refusal {
             None => output,
             Some(_) if this.offered > 0 => &output[..this.offered],
             Some(refusal) => {
                 ready!(refusal.poll_write(Pin::new(&mut *stream), cx))?;
-                this.exchange.refuse();
+                this.exchange.refused.set(true);
                 return Poll::Ready(Ok(output.len()));
             }
         };
@@ -186,7 +191,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::{Connection, UNREADABLE};
-    use crate::http::exchange::Exchange;
+    use crate::http::connection::exchange::Exchange;
 
     const HEAD: &[u8] = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n";
     const OWN: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\
@@ -237,7 +242,7 @@ mod tests {
             let read = connection.read(&mut buffer).await.unwrap();
             assert_eq!(&buffer[..read], expected);
         }
-        assert!(exchange.was_late());
+        assert!(exchange.late.get());
     }
 
     #[tokio::test]
@@ -280,6 +285,6 @@ mod tests {
         assert!(received.starts_with(&answer));
         let document = str::from_utf8(&received[answer.len()..]).unwrap();
         assert!(document.starts_with("HTTP/1.1 400 ") && document.ends_with("}"), "{document}");
-        assert!(exchange.is_refused());
+        assert!(exchange.refused.get());
     }
 }

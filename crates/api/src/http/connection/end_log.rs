@@ -1,4 +1,4 @@
-//! How connections end that don't end well. Whoever reaches the port can make them end so: all are counted, few logged.
+//! Connections that end badly. Anybody who reaches the port can cause any number of them: all are counted, few logged.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -12,13 +12,13 @@ use tokio::time::sleep;
 /// Between two lines of a kind.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The log of all connections.
-pub(crate) struct ConnectionLog {
+/// Counts them for all threads of the server.
+pub(crate) struct EndLog {
     unreadable: Count,
     broken_off: Count,
 }
 
-impl ConnectionLog {
+impl EndLog {
     pub(crate) fn new() -> Self {
         Self {
             unreadable: Count::new("requests that can't be read as HTTP were refused"),
@@ -37,7 +37,7 @@ impl ConnectionLog {
         }
     }
 
-    /// Tells what was counted, once in each interval.
+    /// Logs what was counted, once an interval.
     pub(crate) async fn tell_regularly(&self) -> Infallible {
         loop {
             sleep(LOG_INTERVAL).await;
@@ -45,7 +45,7 @@ impl ConnectionLog {
         }
     }
 
-    /// Tells what was counted and isn't told yet.
+    /// Logs what was counted since the last line.
     pub(crate) fn tell(&self) {
         for count in [&self.unreadable, &self.broken_off] {
             count.tell();
@@ -53,10 +53,10 @@ impl ConnectionLog {
     }
 }
 
-/// One kind of end.
+/// One way to end badly.
 struct Count {
     what: &'static str,
-    /// With the last cause that was held back.
+    /// And the cause of the last one that was held back.
     lines: Mutex<(LogLimit, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a connection's request is being answered: what the connection and its answers tell each other.
+//! What a connection and the answers on it tell each other: above all, whether a request is being answered.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -8,30 +8,30 @@ use std::task::{Context, Poll, Waker};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 
-/// Shared by a connection and the answers on it, which are all made in one thread.
+/// Shared by a connection and the answers on it, all in one thread.
 #[derive(Default)]
 pub(crate) struct Exchange {
-    /// Answers that have begun and not ended: of the handlers, never the server's own.
+    /// Answers of handlers that have begun and not ended.
     open: Cell<u32>,
-    /// The next request must wait until they have ended.
+    /// The next request is held until they have ended.
     holds_next: Cell<bool>,
-    /// Since this was asked last, an answer has begun or ended.
+    /// An answer has begun or ended since this was last taken.
     answered: Cell<bool>,
-    /// Waits until the next request may be read.
+    /// Wakes the reader when the next request isn't held any more.
     waiting: Cell<Option<Waker>>,
     /// A request had a body.
     had_body: Cell<bool>,
-    /// The rest of a head didn't come.
-    late: Cell<bool>,
-    /// What came wasn't a request, and was answered as that.
-    refused: Cell<bool>,
+    /// The rest of a head didn't come in time.
+    pub(crate) late: Cell<bool>,
+    /// What came could not be read as a request, and the answer that says so is written: the last one.
+    pub(crate) refused: Cell<bool>,
 }
 
-/// One answer, as long as it isn't ready to be written as a whole.
+/// An answer, until all of it is in the server's output.
 pub(crate) struct Answering(Rc<Exchange>);
 
 impl Exchange {
-    /// A request was read. One with a body must be read on while it is answered.
+    /// A request was read, and a handler begins to answer it. If it has a body, reading goes on meanwhile.
     pub(crate) fn begin(self: &Rc<Self>, has_body: bool) -> Answering {
         self.open.set(self.open.get() + 1);
         self.holds_next.set(!has_body);
@@ -40,12 +40,12 @@ impl Exchange {
         Answering(Rc::clone(self))
     }
 
-    /// Whether the next request must wait.
+    /// Whether the next request is held.
     pub(crate) fn holds_next(&self) -> bool {
         self.holds_next.get()
     }
 
-    /// Wakes whoever reads once the next request need not wait any longer.
+    /// Wakes `reader` when the next request isn't held any more.
     pub(crate) fn wake_reader(&self, reader: &Waker) {
         self.waiting.set(Some(reader.clone()));
     }
@@ -55,27 +55,7 @@ impl Exchange {
         self.had_body.get()
     }
 
-    /// The rest of a head doesn't come.
-    pub(crate) fn be_late(&self) {
-        self.late.set(true);
-    }
-
-    /// Whether the connection ends for that.
-    pub(crate) fn was_late(&self) -> bool {
-        self.late.get()
-    }
-
-    /// What came wasn't a request, and the answer that says so is written.
-    pub(crate) fn refuse(&self) {
-        self.refused.set(true);
-    }
-
-    /// Whether the connection ends with such an answer.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.refused.get()
-    }
-
-    /// Whether what was added to the output since this was asked last is, at least in part, an answer.
+    /// Whether any of the output since the last call is a handler's. If not, all of it is the server's own.
     pub(crate) fn take_answered(&self) -> bool {
         self.answered.take() || self.open.get() > 0
     }
@@ -95,7 +75,7 @@ impl Drop for Answering {
     }
 }
 
-/// An answer's body, which ends the answer when the server has taken all of it, or gives up.
+/// An answer's body. The answer ends when the server has taken all of it, or given up.
 pub(crate) struct Body {
     bytes: BoxBody,
     _answering: Option<Answering>,

@@ -40,7 +40,7 @@ async fn postgres_answers(system: &System, population: i64) {
     assert_eq!((answer.source().as_str(), answer.population("Dobric")), ("database", Some(population)));
 }
 
-/// A change shows although Redis has its bad trial: it goes its way through Kafka and the consumer.
+/// A change shows although Redis has a fault: it goes its way through Kafka and the consumer.
 async fn a_change_arrives(system: &System, population: i64) {
     change(system, population).await;
     eventually(HEAL_LIMIT, "the change shows", async || {

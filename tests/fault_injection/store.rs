@@ -18,7 +18,7 @@ use crate::{ABSENT, FROZEN, HEAL_LIMIT};
 const IMAGE: &str = "sofia.png";
 const IMAGE_BYTES: usize = 50_000;
 
-/// Clients that ask for it. Each gets an answer within 2 s, so there are several times as many requests in a bad trial.
+/// Clients that ask for it. Each gets an answer within 2 s, so there are several times as many requests in a trial.
 const VIEWERS: usize = 50;
 
 /// Between two requests of one, so that 503s that come at once don't become a load of their own.

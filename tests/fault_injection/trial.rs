@@ -1,4 +1,4 @@
-//! One bad trial: a user writes all through it, the programs keep calm, and at its end every answer is right by itself.
+//! One trial, with a fault: a user writes all through it, the programs keep calm, and in the end every answer is right.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Trial {
         Self { writes: Some(writes), reads: None }
     }
 
-    /// Nobody can write: PostgreSQL itself has its bad trial.
+    /// Nobody can write: the fault is PostgreSQL's own.
     pub(crate) fn begin_without_writes() -> Self {
         Self { writes: None, reads: None }
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use common::message::Action;
+use common::shard::shard_of;
+use harness::process::Signal;
 use harness::{Database, Kafka, Program, eventually, holds, settings};
 
 use crate::setup::{LIMIT, SHARDS, Setup};
@@ -92,10 +94,10 @@ async fn an_outbox_above_its_limit_becomes_one_row_while_kafka_is_away() {
         holds(generation.is_some(), generation)
     })
     .await;
-    let client = setup.database.client().await;
-    for _ in 0..150 {
-        client.batch_execute(CHANGE_BGR).await.unwrap();
-    }
+    // In many pieces, and by several statements: the second comes while what the first left is deleted.
+    let backlog = "insert into cities_cache.outbox (codes) select array['BGR'] from generate_series(1, 100000)";
+    setup.database.execute(backlog).await;
+    setup.database.execute(backlog).await;
     eventually(LIMIT, "the outbox is short", async || {
         let rows = setup.outbox_rows().await;
         holds(rows <= 100, rows)
@@ -105,6 +107,55 @@ async fn an_outbox_above_its_limit_becomes_one_row_while_kafka_is_away() {
     kafka.restart().await;
     setup.invalidates_all().await;
     setup.drained().await;
+}
+
+#[tokio::test]
+async fn heartbeats_reach_a_partition_that_changes_all_the_time_from_a_broker_that_is_slow_to_answer() {
+    let (kafka, link) = Kafka::start_with_link().await;
+    let by_link = settings([("KAFKA_BOOTSTRAP_SERVERS", &format!("127.0.0.1:{}", link.port))]);
+    let setup = Setup::launch_on(Database::new().await, kafka.topic(), by_link);
+    setup.leads().await;
+    // There and back: an acknowledgement takes 300 ms, in which the next change is always there.
+    link.slow(Duration::from_millis(150));
+    let client = setup.database.client().await;
+    let writes = tokio::spawn(async move {
+        loop {
+            client.batch_execute(CHANGE_BGR).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let shard = shard_of("BGR", SHARDS);
+    let heartbeats = async || {
+        let sent = setup.sent().await;
+        let beats = sent.iter().filter(|sent| sent.shard == shard && matches!(sent.action, Action::Heartbeat(_)));
+        (beats.count(), sent.iter().filter(|sent| matches!(sent.action, Action::Invalidate(_))).count())
+    };
+    let (before, _) = heartbeats().await;
+    eventually(LIMIT, "heartbeats go on among the changes", async || {
+        let (now, changes) = heartbeats().await;
+        holds(now >= before + 5 && changes >= 5, (before, now, changes))
+    })
+    .await;
+    writes.abort();
+    link.restore();
+    setup.drained().await;
+}
+
+#[tokio::test]
+async fn a_leader_that_is_told_to_stop_deletes_what_kafka_acknowledges_late() {
+    let mut kafka = Kafka::start().await;
+    let mut setup = Setup::launch_on(Database::new().await, kafka.topic(), settings([]));
+    setup.leads().await;
+    kafka.pause();
+    setup.database.execute(CHANGE_BGR).await;
+    setup.worker.signal(Signal::TERM);
+    setup.worker.wait_log(LIMIT, "finishing what has begun").await;
+    // Longer than PostgreSQL lets a leader's session be silent, shorter than the leader waits for acknowledgements.
+    tokio::time::sleep(Duration::from_millis(2_400)).await;
+    kafka.resume();
+    setup.worker.wait_log(LIMIT, "pg-notify-worker has stopped").await;
+    assert_eq!(setup.outbox_rows().await, 0, "{:?}", setup.worker.log());
+    assert!(!setup.worker.log_contains("no lead"), "{:?}", setup.worker.log());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod setup;
 mod capture; // What a statement leaves in the outbox.
 mod partitions; // What of a partitioned table its partitions have as clones.
 mod relaying; // From the outbox to the topic.
+mod unreadable; // Rows that nobody can read.
 mod waking; // Parked and woken.
 
 mod generations; // What may have lost something begins a new generation.

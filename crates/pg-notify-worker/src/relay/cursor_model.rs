@@ -139,7 +139,7 @@ impl World {
         for (index, transaction) in self.transactions.iter().enumerate() {
             match transaction.state {
                 State::Idle if first_idle == Some(index) && index < scope.transactions => {
-                    steps.push(Step::Write(index))
+                    steps.push(Step::Write(index));
                 }
                 State::Running => {
                     steps.extend([Step::Commit(index), Step::Abort(index)]);

@@ -130,7 +130,7 @@ impl Outbox {
         let (from, to, open) = (unread.from, unread.to, unread.open.as_slice());
         let lines =
             self.session.query(&self.read, &[&from, &open, &to, &batch_rows, &rows_max, &fingerprint, &codes]).await?;
-        Ok(Snapshot::from_lines(&lines)?)
+        Snapshot::from_lines(&lines)
     }
 
     /// Commits number 1 of a generation.

@@ -276,12 +276,14 @@ mod tests {
         output.extend_from_slice(OWN);
 
         let mut received = Vec::new();
-        while !output.is_empty() {
-            offer(&mut output).await;
-            client.read_buf(&mut received).await.unwrap();
-        }
-        drop(connection);
-        client.read_to_end(&mut received).await.unwrap();
+        let write = async move {
+            while !output.is_empty() {
+                let taken = poll_fn(|cx| pin!(&mut connection).poll_write(cx, &output)).await.unwrap();
+                output.drain(..taken);
+            }
+            drop(connection);
+        };
+        tokio::join!(write, async { client.read_to_end(&mut received).await.unwrap() });
         assert!(received.starts_with(&answer));
         let document = str::from_utf8(&received[answer.len()..]).unwrap();
         assert!(document.starts_with("HTTP/1.1 400 ") && document.ends_with("}"), "{document}");

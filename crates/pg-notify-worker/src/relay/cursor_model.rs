@@ -1,6 +1,6 @@
 //! Every order of events around the [`Cursor`]: transactions that write, commit and abort, heartbeats that are committed,
 //! reads that find a row or two at a time, deletions of what was read, and one row that stands for all. The cursor is the
-//! one that ships; PostgreSQL is a model, with snapshots as its manual has them ("pg_snapshot Components").
+//! one that ships; PostgreSQL is a model, with snapshots as its manual has them ("`pg_snapshot` Components").
 //!
 //! What holds (docs/protocol.md, "Relay" and "Heartbeats"): a number comes out only after every row was read that was
 //! visible when it was committed, and no committed row stays unread. Each rule that is left out breaks one of them.

@@ -45,6 +45,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 1..80)
 }
 
+/// A partition, and the code that it is told about (`None`: ALL).
+type Told = (Shard, Option<&'static str>);
+
 /// What is known beside [`InFlight`], in the simplest way: when each thing was read, and until when all is delivered.
 struct Observer {
     in_flight: InFlight,
@@ -53,9 +56,9 @@ struct Observer {
     /// Counts events.
     tick: u64,
     /// When each row was read, and the codes of each partition that it is about (`None`: all).
-    rows: HashMap<Ctid, (u64, Vec<(Shard, Option<&'static str>)>)>,
+    rows: HashMap<Ctid, (u64, Vec<Told>)>,
     /// When each code of each partition was read last (`None`: ALL), where no later message is acknowledged.
-    owed: HashMap<(Shard, Option<&'static str>), u64>,
+    owed: HashMap<Told, u64>,
     /// When each number was read.
     numbers: Vec<u64>,
 }

@@ -1,18 +1,18 @@
-//! Fault injection into the whole system: what it stands on is killed, frozen, cut off, absent, rolled back or full, and so is
-//! each of its own programs. Afterwards every answer is right by itself.
+//! Fault injection into the whole system: what it stands on is killed, frozen, cut off, absent, rolled back or full, and
+//! so is each of its own programs. Afterwards every answer is right by itself.
 //!
-//! `tests/run -p system-tests --features fault_injection --test fault_injection` runs them all, with a word behind it those that
-//! contain it.
+//! `tests/run -p system-tests --features fault_injection --test fault_injection` runs them all; a word behind it chooses
+//! those that contain it.
 
 /// What the states of shards tell about it.
 mod shards;
 /// How a fault is watched, and what must be true at its end.
 mod trial;
 
-/// Several of each program at once, some of which die.
-mod copies;
 /// The three programs: killed, frozen, cut off.
 mod programs;
+/// Several of each program at once, some of which die.
+mod several_of_each;
 
 /// PostgreSQL: killed, frozen, cut off, absent.
 mod postgres;
@@ -37,12 +37,12 @@ mod messages;
 #[cfg(feature = "store")]
 mod store;
 
-/// More clients than anybody wants.
-mod crowd;
+/// A snapshot that is held open beside many writers.
+mod held_snapshot;
 /// A reader who is late with what it read.
 mod late_fill;
-/// A snapshot that is held open beside many writers.
-mod snapshot;
+/// More clients than anybody wants.
+mod many_clients;
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use harness::{Load, Settings, System, eventually, holds};
 use tokio::time::sleep;
 
 use crate::MEND_LIMIT;
-use crate::tables::{few, follows_another_than, is_right, system, travels};
+use crate::small_tables::{few, follows_another_than, is_right, system, travels};
 
 /// What no writer may wait: the worker's DDL stands in a table's queue for 100 ms at most.
 const WAIT_LIMIT: &str = "200ms";

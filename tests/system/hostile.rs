@@ -2,7 +2,7 @@
 
 use harness::{Database, Http, Settings, System, eventually, holds, settings};
 
-use crate::tables::{CITY, COUNTRY, few, follows_another_than, is_right, system, travels};
+use crate::small_tables::{CITY, COUNTRY, few, follows_another_than, is_right, system, travels};
 use crate::{MEND_LIMIT, TRAVEL_LIMIT};
 
 #[tokio::test]

@@ -9,15 +9,15 @@ mod outbox;
 /// The first start, and what later ones leave alone.
 mod start;
 
+/// Small tables of a user's own, for the tests below.
+mod small_tables;
 /// Writes hidden in queries, blocks, cascades and prepared transactions.
 mod statements;
-/// Small tables of a user's own, for the tests below.
-mod tables;
 /// Names and codes in any alphabet.
 mod text;
 
 /// Partitions that come, go and change.
-mod partitions;
+mod partitioned_tables;
 /// Logical replication, and publications.
 mod replication;
 /// DDL on the tables, beside readers, writers and workers.
@@ -26,7 +26,7 @@ mod schema;
 /// Servers that are away when the programs start.
 mod absent;
 /// Many clients, one cold code.
-mod crowd;
+mod many_clients;
 /// Restarts and stops, with readers and a writer at work.
 mod restart;
 
@@ -49,10 +49,10 @@ mod hostile;
 /// A pooler in transaction mode in front of PostgreSQL.
 #[cfg(feature = "pgbouncer")]
 mod pooler;
+/// Servers that must not be led: a standby; and one that was killed.
+mod standby;
 /// Topics that are not as they should be.
 mod topic;
-/// Servers that must not be led: a standby; and one that was killed.
-mod unfit;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use harness::{Database, Settings, System, eventually, holds};
 
 use crate::TRAVEL_LIMIT;
-use crate::tables::{COUNTRY, is_right, system, travels};
+use crate::small_tables::{COUNTRY, is_right, system, travels};
 
 /// What a subscriber gets rows for must have the same key on both sides; its partitions are its own affair.
 const KEYED_CITY: &str =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::{Database, Load, Program, System, eventually, holds, settings};
 use tokio::time::sleep;
 
-use crate::tables::{few, is_right, system, travels};
+use crate::small_tables::{few, is_right, system, travels};
 use crate::{MEND_LIMIT, TRAVEL_LIMIT};
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use harness::{Postgres, Settings, System};
 
-use crate::tables::{follows_another_than, is_right, system, travels};
+use crate::small_tables::{follows_another_than, is_right, system, travels};
 use crate::{HEAL_LIMIT, TRAVEL_LIMIT};
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use harness::{Database, Postgres, Settings, System};
 use serde_json::json;
 
-use crate::tables::{COUNTRY, system, travels};
+use crate::small_tables::{COUNTRY, system, travels};
 
 /// Codes of any case and padding; what is no code at all is nobody's answer, and in nobody's way.
 const CODES: &str = "create table public.city (name text, countrycode text, population int);

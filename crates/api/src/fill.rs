@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::protocol::entry::Lease;
 use common::protocol::state::State;
+use common::protocol::value_or_lease::Lease;
 use deadpool_redis::redis::RedisError;
 use log::Level;
 use tokio::time::sleep;

@@ -263,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_version_that_was_looked_at_is_opened() {
-        let folder = std::env::temp_dir().join(format!("api-images-{}", common::random::Name::random()));
+        let folder = std::env::temp_dir().join(format!("api-images-{}", common::random_name::Name::random()));
         fs::create_dir_all(&folder).unwrap();
         let images = Images::new(&settings::Images::Folder(folder.to_str().unwrap().to_owned()));
         let name = parse_name("sofia.png").unwrap();

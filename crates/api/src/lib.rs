@@ -38,8 +38,8 @@ use crate::clock::Moment;
 use crate::images::Images;
 use crate::postgres::database::Database;
 use crate::postgres::database_error::DatabaseError;
-use crate::postgres::heartbeat_watch::HeartbeatWatch;
 use crate::postgres::outbox_watch::OutboxWatch;
+use crate::postgres::primary_watch::PrimaryWatch;
 use crate::postgres::sessions::Sessions;
 use crate::postgres::vouched_query::VouchedQuery;
 use crate::redis::cache::Cache;
@@ -67,7 +67,7 @@ pub(crate) struct Api {
     filling: LogOnce,
 
     database: Arc<Database>,
-    primary: Arc<HeartbeatWatch>,
+    primary: Arc<PrimaryWatch>,
     outbox: Arc<OutboxWatch>,
 
     images: Arc<Images>,
@@ -78,7 +78,7 @@ impl Api {
         let keys = Keys::new(&settings.redis.key_prefix, settings.kafka.shards);
         let cache = Arc::new(Cache::new(&settings.redis, keys));
         let sessions = Sessions::new(&settings.postgres);
-        let primary = Arc::new(HeartbeatWatch::new(sessions.clone(), settings.cache.bound));
+        let primary = Arc::new(PrimaryWatch::new(sessions.clone(), settings.cache.bound));
         let query = VouchedQuery::new(cities::SQL);
         let database = Database::new(query, sessions.clone(), settings.postgres.pool_size, Arc::clone(&primary));
         Self {

@@ -1,6 +1,6 @@
 //! Heartbeats: the counter in PostgreSQL that travels through the whole pipeline.
 
-use crate::random::Name;
+use crate::random_name::Name;
 
 /// One heartbeat: number `number` of generation `generation`.
 ///

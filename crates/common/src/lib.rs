@@ -15,7 +15,7 @@ pub mod logging; // Where log lines go, and what they look like.
 pub mod code; // How a code is spelled.
 pub mod heartbeat; // The counter that travels through the whole pipeline.
 pub mod message; // What travels on the topic.
-pub mod random; // Names of generations, epochs and leases.
+pub mod random_name; // Names of generations, epochs and leases.
 pub mod shard; // Which partition, and which keys, a code belongs to.
 
 pub mod keys; // Names of everything in Redis.

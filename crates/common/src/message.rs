@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::code::{CODE_BYTES_MAX, normalise};
-use crate::random::Name;
+use crate::random_name::Name;
 
 /// One message of the topic `city_updates`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ mod tests {
 
     use super::{Action, Message, Position, Undecodable};
     use crate::code::{CODE_BYTES_MAX, normalise};
-    use crate::random::Name;
+    use crate::random_name::Name;
 
     fn any_name() -> impl Strategy<Value = Name> {
         "[0-9a-f]{16}".prop_map(|digits| Name::parse(&digits).unwrap())

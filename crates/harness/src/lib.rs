@@ -17,18 +17,17 @@ pub mod store;
 pub mod topic;
 
 pub mod http;
-pub mod links;
 pub mod load;
 pub mod oracle;
 pub mod program;
 pub mod system;
+pub mod system_links;
 pub mod tool;
 
 pub use background::block_on;
 pub use eventually::{eventually, holds};
 pub use http::{Answer, Http};
 pub use kafka::Kafka;
-pub use links::Links;
 pub use load::Load;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres};
@@ -38,6 +37,7 @@ pub use proxy::Proxy;
 pub use redis::Redis;
 pub use store::Store;
 pub use system::System;
+pub use system_links::Links;
 pub use topic::{Record, Topic};
 
 /// Environment variables for one of our programs.

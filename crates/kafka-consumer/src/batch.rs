@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::keys::Keys;
 use common::message::Message;
 use common::protocol::apply::Change;
-use common::random::Name;
+use common::random_name::Name;
 use common::shard::Shard;
 
 use crate::rules::{Before, Cause, Effect, Reset, step};
@@ -87,7 +87,7 @@ mod tests {
     use common::keys::Keys;
     use common::message::{Action, Message, Position};
     use common::protocol::state::State;
-    use common::random::Name;
+    use common::random_name::Name;
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::keys::Keys;
 use common::program::Failure;
-use common::random::Name;
+use common::random_name::Name;
 use common::settings::Settings;
 use common::shutdown::Shutdown;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -17,9 +17,9 @@ use crate::kafka::client;
 use crate::kafka::dead_letter::DeadLetters;
 use crate::kafka::membership::{Member, MemberEnd};
 use crate::kafka::topic_watch::TopicWatch;
+use crate::member_resources::Resources;
 use crate::redis::writer::RedisWriter;
 use crate::reset_log::ResetLog;
-use crate::resources::Resources;
 
 /// Pause before a client that failed for good is replaced.
 const ANEW_PAUSE: Duration = Duration::from_secs(1);

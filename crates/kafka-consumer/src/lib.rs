@@ -4,7 +4,7 @@
 //! when a message is applied twice, or by two consumers at once.
 
 mod consumer; // One member of the group after the other.
-mod resources; // What outlives a member.
+mod member_resources; // What outlives a member.
 
 mod kafka; // The client, its membership, its partitions.
 

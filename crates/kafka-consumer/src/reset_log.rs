@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::log_limit::LogLimit;
-use common::random::Name;
+use common::random_name::Name;
 use common::shard::Shard;
 
 use crate::rules::Reset;
@@ -47,7 +47,7 @@ impl ResetLog {
 
 #[cfg(test)]
 mod tests {
-    use common::random::Name;
+    use common::random_name::Name;
 
     use super::ResetLog;
     use crate::rules::Reset;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use common::message::{Action, Message, Position};
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 
 /// What a message is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ mod properties;
 mod tests {
     use common::message::{Action, Message, Position};
     use common::protocol::state::State;
-    use common::random::Name;
+    use common::random_name::Name;
 
     use super::{Before, Cause, Effect, Reset, Step, step};
 

@@ -9,12 +9,12 @@ use log::Level;
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
-use crate::error::{ConnectionLost, REFUSED_INTERVAL, TermEnd};
 use crate::postgres::migrate::migrate;
 use crate::postgres::session::Session;
 use crate::relay::outbox::Outbox;
 use crate::relay::term::Term;
 use crate::relay::{GenerationEnd, Relay};
+use crate::term_end::{ConnectionLost, REFUSED_INTERVAL, TermEnd};
 use common::log_once::LogOnce;
 
 /// Advisory lock (bigint form) of the leader.

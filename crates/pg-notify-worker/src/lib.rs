@@ -8,7 +8,7 @@ mod kafka;
 mod postgres; // The connection, what must be there, and the capture.
 mod relay; // One generation: read -> publish -> heartbeat -> delete -> rest. // The producer and the topics.
 
-mod error; // Why a term ends.
+mod term_end; // Why a term ends.
 
 use std::sync::Arc;
 

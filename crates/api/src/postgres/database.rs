@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::deadline::Deadline;
 use crate::postgres::database_error::DatabaseError;
-use crate::postgres::heartbeat_watch::HeartbeatWatch;
+use crate::postgres::primary_watch::PrimaryWatch;
 use crate::postgres::sessions::{Quietly, Sessions};
 use crate::postgres::unreadable_codes::UnreadableCodes;
 use crate::postgres::vouched_query::{StatementStart, VouchedQuery, VouchedRow};
@@ -33,14 +33,14 @@ pub(crate) struct Database {
     query: VouchedQuery,
     pool: Pool,
     sessions: Sessions,
-    primary: Arc<HeartbeatWatch>,
+    primary: Arc<PrimaryWatch>,
     refusal: LogOnce,
     unreadable: UnreadableCodes,
 }
 
 impl Database {
     /// `pool_size` connections at most, and as many statements at once.
-    pub(crate) fn new(query: VouchedQuery, sessions: Sessions, pool_size: usize, primary: Arc<HeartbeatWatch>) -> Self {
+    pub(crate) fn new(query: VouchedQuery, sessions: Sessions, pool_size: usize, primary: Arc<PrimaryWatch>) -> Self {
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(sessions.config().clone(), Quietly, manager);
         let pool = Pool::builder(manager)

@@ -2,7 +2,7 @@
 
 use common::heartbeat::Heartbeat;
 use common::postgres::describe;
-use common::random::Name;
+use common::random_name::Name;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::random::Name;
+use common::random_name::Name;
 use common::shutdown::Shutdown;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::Client;
 
 use crate::clock::Moment;
 use crate::postgres::database_error::DatabaseError;
-use crate::postgres::heartbeat_watch::HeartbeatWatch;
+use crate::postgres::primary_watch::PrimaryWatch;
 use crate::postgres::sessions::Sessions;
 
 /// Rows are counted up to here: whether there are 10,000 or a million, the relay doesn't keep up.
@@ -29,7 +29,7 @@ const BY_INDEX: &str = "set enable_seqscan = off; set enable_bitmapscan = off";
 /// What the counts have found.
 pub(crate) struct OutboxWatch {
     sessions: Sessions,
-    primary: Arc<HeartbeatWatch>,
+    primary: Arc<PrimaryWatch>,
     found: Mutex<WaitingChanges>,
 }
 
@@ -55,7 +55,7 @@ struct Counter {
 
 impl OutboxWatch {
     /// Counts on the server where `primary` looks.
-    pub(crate) fn new(sessions: Sessions, primary: Arc<HeartbeatWatch>) -> Self {
+    pub(crate) fn new(sessions: Sessions, primary: Arc<PrimaryWatch>) -> Self {
         let found = Mutex::new(WaitingChanges { rows: None, changed: Moment::now() });
         Self { sessions, primary, found }
     }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::postgres::describe;
-use common::random::Name;
+use common::random_name::Name;
 use deadpool_postgres::Client;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;

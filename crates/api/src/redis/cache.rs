@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::keys::Keys;
-use common::protocol::entry::{Entry, Lease, Value, identity};
 use common::protocol::state::State;
 use common::protocol::swap::{Swapped, release, swap};
+use common::protocol::value_or_lease::{Entry, Lease, Value, identity};
 use common::redis::shared_connection;
 use common::settings::Redis;
 use common::shard::Shard;
@@ -129,9 +129,9 @@ impl Lookup {
 #[cfg(test)]
 mod tests {
     use actix_web::web::Bytes;
-    use common::protocol::entry::Lease;
     use common::protocol::state::State;
-    use common::random::Name;
+    use common::protocol::value_or_lease::Lease;
+    use common::random_name::Name;
 
     use super::Lookup;
 

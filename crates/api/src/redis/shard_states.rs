@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::log_once::LogOnce;
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use common::settings::Redis;
 use common::shard::Shard;
 use common::shutdown::Shutdown;

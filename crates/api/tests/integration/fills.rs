@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use common::protocol::entry::{Entry, Lease};
-use common::random::Name;
+use common::protocol::value_or_lease::{Entry, Lease};
+use common::random_name::Name;
 use harness::{Database, eventually, holds};
 
 use crate::setup::{SOON, Setup, beat};

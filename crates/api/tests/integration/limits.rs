@@ -43,7 +43,7 @@ async fn a_frozen_postgresql_costs_no_more_than_the_budget() {
     postgres.pause();
     // Over a connection that is there; then, with a state of another generation, after a look at the row.
     is_turned_away(&setup.http, "FRA").await;
-    setup.write_states(common::random::Name::random()).await;
+    setup.write_states(common::random_name::Name::random()).await;
     is_turned_away(&setup.http, "FRA").await;
     assert_eq!(get(&setup.http, "BGR").await.status, 503, "its epoch is gone");
     postgres.resume();

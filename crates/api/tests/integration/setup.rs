@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::keys::Keys;
-use common::protocol::entry::{Entry, Lease};
 use common::protocol::state::State;
-use common::random::Name;
+use common::protocol::value_or_lease::{Entry, Lease};
+use common::random_name::Name;
 use deadpool_redis::redis::cmd;
 use harness::{Answer, Database, Http, Program, Redis, Settings, eventually, holds, settings};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::keys::Keys;
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use deadpool_redis::redis::cmd;
 use harness::{Database, Postgres, Program, Redis, Settings, eventually, holds, settings};
 

@@ -1,6 +1,6 @@
 //! What all Kafka clients are told, one line and one reason each.
 
-pub mod refusal; // Why a Kafka that takes connections doesn't serve us.
+pub mod access_refused; // Why a Kafka that takes connections doesn't serve us.
 pub mod topic; // Is the topic as it must be?
 
 use rdkafka::ClientConfig;

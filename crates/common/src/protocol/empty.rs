@@ -6,7 +6,7 @@ use deadpool_redis::redis::{RedisResult, Script, aio::ConnectionLike};
 
 use super::apply::{CHANGES_KEPT, Change};
 use crate::keys::Keys;
-use crate::random::Name;
+use crate::random_name::Name;
 use crate::shard::Shard;
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("empty.lua")));

@@ -2,6 +2,6 @@
 
 pub mod apply; // A shard moves on: its state, and the codes that are deleted with it.
 pub mod empty; // A shard gets a new epoch, whatever its state.
-pub mod entry; // What stands under a code's key.
 pub mod state; // What stands under a shard's key.
-pub mod swap; // A code's place changes hands.
+pub mod swap;
+pub mod value_or_lease; // What stands under a code's key. // A code's place changes hands.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::random::Name;
+use crate::random_name::Name;
 
 /// What a shard has applied, and the name of everything that it holds.
 ///
@@ -58,7 +58,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::State;
-    use crate::random::Name;
+    use crate::random_name::Name;
 
     fn state(number: Option<u64>) -> State {
         State { epoch: Name::random(), generation: Name::random(), sequence: 4, number, offset: 17 }

@@ -16,7 +16,7 @@ pub enum Swapped {
     Other(Option<Vec<u8>>),
 }
 
-/// Replaces what begins with `seen` (see [`identity`](super::entry::identity); `None`: there was no key) by `content`
+/// Replaces what begins with `seen` (see [`identity`](super::value_or_lease::identity); `None`: there was no key) by `content`
 /// for `time_to_live`.
 ///
 /// # Errors

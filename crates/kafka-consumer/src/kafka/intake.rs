@@ -17,9 +17,9 @@ use crate::kafka::client::{Client, Context};
 use crate::kafka::client_errors::{ClientErrors, Consequence};
 use crate::kafka::interruption::Interruption;
 use crate::kafka::partitions::Partitions;
+use crate::member_resources::Resources;
 use crate::redis::apply_batch::Progress;
 use crate::redis::writer::CONCURRENCY;
-use crate::resources::Resources;
 
 /// Messages that are taken together at most. What is there is taken, nothing is waited for.
 const BATCH_MAX: usize = 1_000;

@@ -14,8 +14,8 @@ use crate::kafka::client::{Client, Rebalance};
 use crate::kafka::intake::Intake;
 use crate::kafka::interruption::Interruption;
 use crate::kafka::partitions::{Partitions, until};
+use crate::member_resources::Resources;
 use crate::redis::writer::Away;
-use crate::resources::Resources;
 
 /// Limit for leaving the group and for closing the client; a member that isn't heard is out when its session times out.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);

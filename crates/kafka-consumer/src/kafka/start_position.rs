@@ -80,7 +80,7 @@ impl fmt::Display for SeekReason {
 #[cfg(test)]
 mod tests {
     use common::protocol::state::State;
-    use common::random::Name;
+    use common::random_name::Name;
 
     use super::{LogBounds, SeekReason, StartPosition};
 

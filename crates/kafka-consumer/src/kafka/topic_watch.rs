@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::kafka::refusal::refusal;
+use common::kafka::access_refused::refusal;
 use common::kafka::topic::{Broker, TopicFault};
 use common::log_once::LogOnce;
 use common::settings;

@@ -2,7 +2,7 @@
 
 use common::protocol::apply::{Applied, StoredState};
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use common::shard::Shard;
 
 use crate::batch::{Deletions, Outcome, Record, outcome};
@@ -123,7 +123,7 @@ mod tests {
     use common::message::{Action, Message};
     use common::protocol::apply::{Applied, Change, StoredState};
     use common::protocol::state::State;
-    use common::random::Name;
+    use common::random_name::Name;
     use common::settings;
     use common::shard::Shard;
     use futures_util::FutureExt;

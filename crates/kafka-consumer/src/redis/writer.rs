@@ -9,7 +9,7 @@ use common::log_once::LogOnce;
 use common::protocol::apply::{self, Applied, Change, StoredState};
 use common::protocol::empty;
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use common::settings;
 use common::shard::Shard;
 use deadpool_redis::redis::aio::MultiplexedConnection;

@@ -2,7 +2,7 @@
 
 use common::message::{Action, Message, Position};
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

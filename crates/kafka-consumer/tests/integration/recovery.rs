@@ -2,7 +2,7 @@
 
 use common::message::Action;
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use harness::eventually;
 use harness::process::Signal;
 

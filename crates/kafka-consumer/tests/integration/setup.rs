@@ -7,7 +7,7 @@ use common::keys::Keys;
 use common::message::{Action, Message, Position};
 use common::protocol::apply::read_state;
 use common::protocol::state::State;
-use common::random::Name;
+use common::random_name::Name;
 use common::shard::Shard;
 use deadpool_redis::redis::cmd;
 use harness::{Kafka, Program, Record, Redis, Settings, Topic, eventually};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use common::kafka::{Quiet, client_config};
 use common::log_once::LogOnce;
 use common::message::{Action, Message, Position};
-use common::random::Name;
+use common::random_name::Name;
 use common::settings::Kafka;
 use common::shard::Shard;
 use log::Level;

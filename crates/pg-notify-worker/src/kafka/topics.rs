@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::kafka::access_refused::refusal;
 use common::kafka::dead_letter_topic;
-use common::kafka::refusal::refusal;
 use common::kafka::topic::{Broker, TopicFault, admin_options};
 use common::log_once::LogOnce;
 use common::settings::Kafka;

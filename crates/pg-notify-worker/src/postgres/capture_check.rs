@@ -3,8 +3,8 @@
 use common::postgres::describe;
 use tokio_postgres::error::SqlState;
 
-use crate::error::{ConnectionLost, TermEnd, is_passing};
 use crate::postgres::session::Session;
+use crate::term_end::{ConnectionLost, TermEnd, is_passing};
 
 /// The capture as it is, as one text: a scalar subquery.
 pub(crate) const FINGERPRINT: &str = include_str!("../../sql/capture_fingerprint.sql");

@@ -11,9 +11,9 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
-use crate::error::{ConnectionLost, TermEnd, is_passing};
 use crate::postgres::capture_check::check_tables;
 use crate::postgres::session::Session;
+use crate::term_end::{ConnectionLost, TermEnd, is_passing};
 
 /// Advisory lock (bigint form) of the one worker that changes the schema.
 const MIGRATION_LOCK: i64 = 7_231_001;

@@ -13,8 +13,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Socket, Statement, ToStatement};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::error::{ConnectionLost, TermEnd};
 use crate::postgres::notifications::Notifications;
+use crate::term_end::{ConnectionLost, TermEnd};
 
 /// Limit for one of our statements, all of which take milliseconds, before the connection is given up.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(3);

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::ConnectionLost;
 use crate::relay::outbox::{Outbox, StandIn};
+use crate::term_end::ConnectionLost;
 
 /// Blocks of 8 KiB in one piece: some 12,000 rows, deleted in 12 ms.
 const PIECE_BLOCKS: u32 = 100;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use common::random::Name;
+use common::random_name::Name;
 use rdkafka::error::KafkaError;
 use tokio::time::timeout_at;
 

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use common::log_once::LogOnce;
-use common::random::Name;
+use common::random_name::Name;
 use log::Level;
 
-use crate::error::{REFUSED_INTERVAL, TermEnd};
 use crate::postgres::capture_check::{Capture, check_capture};
 use crate::relay::GenerationEnd;
 use crate::relay::outbox::{Outbox, Snapshot};
+use crate::term_end::{REFUSED_INTERVAL, TermEnd};
 
 /// Between two looks at a capture that is not complete yet: at most a fifth of the time writers queue behind our DDL.
 const CAPTURE_CHECK_INTERVAL: Duration = Duration::from_millis(500);

@@ -18,11 +18,10 @@ mod cursor_model; // Every order of events around the cursor.
 use std::mem;
 use std::time::{Duration, Instant};
 
-use common::random::Name;
+use common::random_name::Name;
 use common::settings::Relay as Timing;
 use tokio::time::{sleep, sleep_until};
 
-use crate::error::{ConnectionLost, TermEnd};
 use crate::relay::collapse::Collapse;
 use crate::relay::cursor::Cursor;
 use crate::relay::delivery::Delivery;
@@ -30,6 +29,7 @@ use crate::relay::heartbeat::Heartbeats;
 use crate::relay::outbox::{ReadRequest, Snapshot};
 use crate::relay::poll_schedule::{PARKED_LIMIT, Pause, PollSchedule, ReadOutcome};
 use crate::relay::term::Term;
+use crate::term_end::{ConnectionLost, TermEnd};
 
 /// New rows that one statement reads, beside those that the last transaction has more.
 const BATCH_ROWS: usize = 1_000;

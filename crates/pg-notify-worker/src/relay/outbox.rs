@@ -1,13 +1,13 @@
 //! The statements of the relay, each one function: read, count the heartbeat up, delete, collapse, park.
 
-use common::random::Name;
+use common::random_name::Name;
 use tokio_postgres::{Row, Statement};
 
-use crate::error::ConnectionLost;
 use crate::postgres::notifications::Notified;
 use crate::postgres::session::Session;
 use crate::postgres::system_columns::{Ctid, Xid8};
 use crate::relay::cursor::{Horizon, Unread};
+use crate::term_end::ConnectionLost;
 
 /// Advisory lock (bigint form) that is held exclusively while the relay is parked. `migrations/` has the same number:
 /// a writer's capture that can't have it shared notifies.

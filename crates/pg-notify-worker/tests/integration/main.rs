@@ -3,7 +3,7 @@
 mod setup;
 
 mod capture; // What a statement leaves in the outbox.
-mod partitions; // What of a partitioned table its partitions have as clones.
+mod partitioned_tables; // What of a partitioned table its partitions have as clones.
 mod relaying; // From the outbox to the topic.
 mod unreadable; // Rows that nobody can read.
 mod waking; // Parked and woken.

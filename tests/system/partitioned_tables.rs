@@ -3,7 +3,7 @@
 use harness::{Database, Settings, System, eventually, holds};
 
 use crate::MEND_LIMIT;
-use crate::tables::{COUNTRY, system, travels};
+use crate::small_tables::{COUNTRY, system, travels};
 
 /// No default partition: beside one, none can be detached concurrently.
 const PARTITIONED: &str =

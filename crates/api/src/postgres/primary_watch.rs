@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::heartbeat::Heartbeat;
 use common::log_once::LogOnce;
-use common::random::Name;
+use common::random_name::Name;
 use common::shutdown::Shutdown;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_postgres::Client;
@@ -21,7 +21,7 @@ use crate::postgres::sessions::Sessions;
 const LOOK_AGAIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the looks have found.
-pub(crate) struct HeartbeatWatch {
+pub(crate) struct PrimaryWatch {
     sessions: Sessions,
     /// A look finds an older connection replaced by a new one: where Redis is away no state shows another generation, and
     /// a replaced primary that its relay has not left would be believed for ever.
@@ -57,7 +57,7 @@ pub(crate) struct LatestLook {
     connected: Option<Moment>,
 }
 
-impl HeartbeatWatch {
+impl PrimaryWatch {
     /// Looks on sessions that are no older than `session_age_max`.
     pub(crate) fn new(sessions: Sessions, session_age_max: Duration) -> Self {
         let latest = LatestLook {

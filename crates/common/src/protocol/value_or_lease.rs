@@ -11,7 +11,7 @@
 //! | 16 | entity tag of the answer (values only); the HTTP `ETag` will be made of it |
 //! | … | the finished HTTP body (values only) |
 
-use crate::random::{NAME_LENGTH, Name};
+use crate::random_name::{NAME_LENGTH, Name};
 
 const VERSION: u8 = b'1';
 const LEASE: u8 = b'L';
@@ -117,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Entry, Lease, Value, identity};
-    use crate::random::Name;
+    use crate::random_name::Name;
 
     #[test]
     fn a_lease_reads_back_as_it_was_written() {

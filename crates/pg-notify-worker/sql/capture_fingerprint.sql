@@ -10,7 +10,7 @@ with relations as (
 )
 select md5(string_agg(facts.fact, ' ' order by facts.fact))
 from (
-  -- A rewrite (`alter … type … using`) changes rows without any trigger, and gives the table another file.
+  -- A rewrite (`alter ... type ... using`) changes rows without any trigger, and gives the table another file.
   select concat_ws(':', 'class', class.oid, class.xmin, class.relfilenode) as fact
   from pg_class as class
   where class.oid = any((select relations.oids from relations)::oid[])

@@ -1,7 +1,9 @@
--- In one snapshot: is the capture complete, has every writer that ran a replaced function ended, and what is the
--- capture like? `$functions` and `$fingerprint` stand for what is in the files of these names.
+-- Is the capture complete, and has every writer that ran a replaced function ended? A replaced one has another xmin.
 select
   not exists (select from cities_cache.missing_capture()) as is_complete,
-  ($functions) as functions,
-  (select settled.functions from cities_cache.settled) as settled,
-  ($fingerprint) as fingerprint
+  (
+    select string_agg(concat_ws(':', function.oid, function.xmin), ' ' order by function.oid)
+    from pg_proc as function
+    where function.pronamespace = 'cities_cache'::regnamespace
+  ) as functions,
+  (select settled.functions from cities_cache.settled) as settled

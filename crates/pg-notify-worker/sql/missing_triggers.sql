@@ -1,4 +1,4 @@
--- Tables whose capture is not complete, and the command by which their owner lets us mend it: `alter table … enable
+-- Tables whose capture is not complete, and the command by which their owner lets us mend it: `alter table ... enable
 -- always trigger` is an owner's right, and the lock that waits for writers is one of who may update.
 select
   missing.relation,

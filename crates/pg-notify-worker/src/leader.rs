@@ -9,7 +9,7 @@ use log::Level;
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
-use crate::postgres::migrate::migrate;
+use crate::postgres::prepare::prepare;
 use crate::postgres::session::Session;
 use crate::relay::outbox::Outbox;
 use crate::relay::term::Term;
@@ -99,7 +99,7 @@ fn report(ended: &TermEnd, said: &LogOnce) -> Duration {
 /// A connection with the leader's lock, in a database where all is in place.
 async fn begin(settings: &Settings, said: &LogOnce) -> Result<Outbox, TermEnd> {
     let mut session = Session::open(&settings.postgres).await?;
-    migrate(&mut session, settings.relay.publication_for_all_tables).await?;
+    prepare(&mut session, settings.relay.publication_for_all_tables).await?;
     stand_by(&session, &settings.kafka.topic, said).await?;
     Ok(Outbox::open(session).await?)
 }

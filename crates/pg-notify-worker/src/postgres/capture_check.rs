@@ -113,9 +113,9 @@ impl Look {
 }
 
 async fn look(session: &Session) -> Result<Look, ConnectionLost> {
-    let statement = include_str!("../../sql/check_capture.sql")
-        .replace("$functions)", &format!("{})", include_str!("../../sql/capture_functions.sql")))
-        .replace("$fingerprint)", &format!("{FINGERPRINT})"));
+    const CHECK: &str = include_str!("../../sql/check_capture.sql");
+    // In one snapshot.
+    let statement = format!("select checked.*, ({FINGERPRINT}) as fingerprint from ({CHECK}) as checked");
     let row = session.query_one(&statement, &[]).await?;
     Ok(Look {
         is_complete: row.get("is_complete"),

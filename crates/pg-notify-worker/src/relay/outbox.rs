@@ -11,10 +11,10 @@ use crate::term_end::ConnectionLost;
 
 /// Advisory lock (bigint form) that is held exclusively while the relay is parked. `migrations/` has the same number:
 /// a writer's capture that can't have it shared notifies.
-const PARKED_LOCK: i64 = 7_231_003;
+pub(crate) const PARKED_LOCK: i64 = 7_231_003;
 
 /// The channel that wakes a parked relay, and that codes may be sent to by hand.
-const CHANNEL: &str = "city_updates";
+pub(crate) const CHANNEL: &str = "city_updates";
 
 /// The fingerprint is a query of its own, which the capture check asks as well; here it stands in front as `capture`.
 const READ: &str = concat!(

@@ -3,6 +3,7 @@
 mod setup;
 
 mod capture; // What a statement leaves in the outbox.
+mod hostile_writer; // What stands in a writer's way of names is not called.
 mod partitioned_tables; // What of a partitioned table its partitions have as clones.
 mod relaying; // From the outbox to the topic.
 mod unreadable; // Rows that nobody can read.

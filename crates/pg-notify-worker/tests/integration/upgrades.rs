@@ -9,11 +9,11 @@ mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
-/// The first release's schema.
-const OLDEST: i32 = 4;
+/// The newest migration that the last release shares with this one.
+const SHARED: i32 = 4;
 
-/// A user's tables, captured as the worker of an older release left them.
-async fn captured_since(version: i32) -> Database {
+/// A user's tables, captured as the worker of the last release left them.
+async fn captured_by_the_last_release() -> Database {
     let database = Database::new().await;
     database
         .execute(
@@ -23,18 +23,19 @@ async fn captured_since(version: i32) -> Database {
              insert into public.city values ('Sofia', 'BGR', 7), ('Paris', 'FRA', 8)",
         )
         .await;
-    let mut runner = embedded::migrations::runner().set_target(Target::Version(version));
+    let mut runner = embedded::migrations::runner().set_target(Target::Version(SHARED));
     runner.set_migration_table_name("cities_cache.schema_history");
     runner.run_async(&mut database.client().await).await.expect("nothing is in its way");
+    database.execute(include_str!("capture_of_the_last_release.sql")).await;
     database.execute("select cities_cache.mend_capture(relation) from cities_cache.captured_tables()").await;
     database
 }
 
 #[tokio::test]
 async fn an_older_schema_is_brought_up_to_date_and_vouched_for_once_every_open_writer_has_ended() {
-    let database = captured_since(OLDEST).await;
+    let database = captured_by_the_last_release().await;
     let functions = "select string_agg(md5(prosrc), ' ' order by proname) from pg_proc
-                     where proname in ('capture_city', 'capture_country')";
+                     where proname in ('capture_city', 'capture_country', 'capture_city_row', 'capture_country_row')";
     let old_functions = database.text(functions).await;
     database.execute("update public.city set population = 9 where countrycode = 'BGR'").await;
     let writer = database.client().await;
@@ -51,6 +52,22 @@ async fn an_older_schema_is_brought_up_to_date_and_vouched_for_once_every_open_w
 
     setup.database.execute("update public.city set population = 10 where countrycode = 'FRA'").await;
     setup.invalidates("FRA", 2).await;
+
+    let history = "select string_agg(version::text, ' ' order by version) from cities_cache.schema_history";
+    assert_eq!(setup.database.text(history).await.as_deref(), Some("1 2 3 4 5 6"));
+    assert!(setup.worker.log_lines("ERROR").is_empty(), "{:#?}", setup.worker.log());
+}
+
+#[tokio::test]
+async fn a_schema_of_the_last_release_is_no_reason_for_a_line_at_any_later_start() {
+    let mut setup = Setup::launch(captured_by_the_last_release().await, settings([]));
+    let old = setup.leads().await;
+    setup.stop().await;
+    setup.worker.restart();
+    setup.leads_after(&old).await;
+    for complaint in ["ERROR", "missing", "different"] {
+        assert!(setup.worker.log_lines(complaint).is_empty(), "{:#?}", setup.worker.log());
+    }
 }
 
 #[tokio::test]

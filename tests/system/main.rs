@@ -9,6 +9,8 @@ mod outbox;
 /// The first start, and what later ones leave alone.
 mod start;
 
+/// Databases in other encodings than UTF8.
+mod encodings;
 /// Small tables of a user's own, for the tests below.
 mod small_tables;
 /// Writes hidden in queries, blocks, cascades and prepared transactions.

@@ -115,3 +115,14 @@ async fn a_role_without_the_rights() {
     drop(setup.worker);
     setup.database.execute(&format!("drop owned by {role} cascade; drop role {role}")).await;
 }
+
+#[tokio::test]
+async fn an_encoding_that_the_cities_that_ship_do_not_fit_into_is_named_until_there_are_tables() {
+    let setup = Setup::launch(Database::with_encoding("LATIN1").await, settings([]));
+    let line = "those that ship with the project don't fit into encoding LATIN1";
+    let told = setup.worker.wait_log(LIMIT, line).await;
+    assert!(told.contains("create both tables, or set DB_NAME"), "{told}");
+    setup.database.execute(&format!("{COUNTRY}; {CITY}")).await;
+    setup.leads().await;
+    assert_eq!(setup.worker.log_lines(line).len(), 1);
+}

@@ -1,5 +1,5 @@
-//! A snapshot that is held open beside many writers, as by a dump: what the relay's statements take when dead rows are
-//! many.
+//! What holds back vacuum beside many writers, a dump's snapshot and old writers here and in another database: what the
+//! relay's statements take when dead rows are many.
 
 use harness::Database;
 
@@ -14,7 +14,7 @@ const COUNTING: &str = "shared_preload_libraries=pg_stat_statements";
 
 /// What the relay's statements begin with.
 const STATEMENTS: [(Row, &str); 2] =
-    [(Row::HeldPoll, "-- One statement, so one snapshot"), (Row::HeldDelete, "-- Exactly the rows that were read")];
+    [(Row::HeldPoll, "-- read_outbox.sql"), (Row::HeldDelete, "-- Exactly the rows that were read")];
 
 pub(crate) async fn measure(scale: &Scale, table: &mut Table) {
     let stage = Stage::start_with(&[COUNTING]).await;
@@ -26,6 +26,12 @@ pub(crate) async fn measure(scale: &Scale, table: &mut Table) {
 
     let dump = database.client().await;
     dump.batch_execute("begin isolation level repeatable read; select from public.city").await.expect("it is there");
+    server.execute("create table city (name text)").await;
+    let (here, there) = (database.client().await, server.client().await);
+    here.batch_execute("begin; update public.country set population = 1 where code = 'BGR'")
+        .await
+        .expect("it is there");
+    there.batch_execute("begin; insert into city values ('Sofia')").await.expect("it is there");
     let rate = changes(database, WRITERS, scale.held / 2).await;
     // The first half, in which dead rows are fewer, doesn't count.
     server.query("select pg_stat_statements_reset()", &[]).await;

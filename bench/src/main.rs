@@ -18,6 +18,7 @@ mod freshness;
 mod held;
 mod hits;
 mod start;
+mod statement_cost;
 mod writers;
 
 mod machine;
@@ -37,6 +38,7 @@ async fn main() {
     let mut table = Table::default();
     let mut stage = Stage::start().await;
     let others = Others::copy(&mut stage).await;
+    statement_cost::measure(&mut stage, &others, &scale, &mut table).await;
     bulk::measure(&mut stage, &others.none, &scale, &mut table).await;
     start::measure(&mut stage, &scale, &mut table).await;
     let writers = writers::measure(&mut stage, &others, &scale, &mut table).await;

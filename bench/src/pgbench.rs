@@ -14,7 +14,7 @@ const UPDATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/update.sql");
 const THREADS: &str = "1";
 
 /// The key of the first city, and of those that follow, once [`number_cities`] has run.
-const FIRST_ID: i64 = 1_000_000_001;
+pub(crate) const FIRST_ID: i64 = 1_000_000_001;
 
 /// Until pgbench has ended, beyond the time that it was given.
 const END_LIMIT: Duration = Duration::from_secs(60);

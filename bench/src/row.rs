@@ -9,6 +9,7 @@ pub(crate) enum Row {
     IdleLate,
     BusyLate,
     BusyLatest,
+    StatementCost,
     WritersOfConstant,
     WritersOfNotify,
     WritersOfNone,
@@ -56,7 +57,7 @@ pub(crate) enum Target {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const PROMISES: [Promise; 21] = [
+pub(crate) const PROMISES: [Promise; 22] = [
     Promise {
         row: Row::CachedShare,
         what: "cached `/cities/BGR`",
@@ -100,18 +101,25 @@ pub(crate) const PROMISES: [Promise; 21] = [
         target: Some(Target::AtMost(1_000.0)),
     },
     Promise {
+        row: Row::StatementCost,
+        what: "what the capture adds to a one-row UPDATE",
+        how: "the backend's own CPU, user and system, as the kernel counts it; times what a trigger adds that inserts a constant row",
+        unit: Unit::Share,
+        target: Some(Target::AtMost(2.0)),
+    },
+    Promise {
         row: Row::WritersOfConstant,
         what: "64 writers, of the cheapest trigger",
-        how: "pgbench, one-row UPDATE by key, fsync on, whole pipeline running; share of a trigger that inserts a constant row, nothing running",
+        how: "pgbench, one-row UPDATE by key, fsync on, whole pipeline running; share of a trigger that inserts a constant row, nothing running. Two cores that Kafka's Java machine and pgbench share decide this and the next four",
         unit: Unit::Share,
-        target: Some(Target::AtLeast(0.60)),
+        target: None,
     },
     Promise {
         row: Row::WritersOfNotify,
         what: "… against a row-level `pg_notify`",
         how: "the same; times the rate with a notification for each row, nothing running",
         unit: Unit::Share,
-        target: Some(Target::AtLeast(1.7)),
+        target: None,
     },
     Promise {
         row: Row::WritersOfNone,
@@ -125,7 +133,7 @@ pub(crate) const PROMISES: [Promise; 21] = [
         what: "1 writer, of no trigger",
         how: "pgbench, 1 client; share of the rate without triggers, nothing running",
         unit: Unit::Share,
-        target: Some(Target::AtLeast(0.80)),
+        target: None,
     },
     Promise {
         row: Row::OneWriterConstant,
@@ -143,8 +151,8 @@ pub(crate) const PROMISES: [Promise; 21] = [
     },
     Promise {
         row: Row::HeldPoll,
-        what: "poll of the outbox beside a snapshot held open",
-        how: "64 writers, whole pipeline running; second half of the time that the snapshot is held, as PostgreSQL counts",
+        what: "poll of the outbox beside all that is held open",
+        how: "a dump's snapshot and two transactions that wrote, one of them in another database; 64 writers, whole pipeline running; second half of the time, as PostgreSQL counts",
         unit: Unit::Milliseconds,
         target: Some(Target::AtMost(2.0)),
     },

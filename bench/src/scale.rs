@@ -11,6 +11,8 @@ pub(crate) struct Scale {
     pub(crate) run: Duration,
     /// How long the broker has so much to do before it counts: it compiles what it does often, and a user's runs for days.
     pub(crate) warm_up: Duration,
+    /// Turns of each database whose statements are counted.
+    pub(crate) turns: usize,
     /// Changes whose way to a new answer is timed.
     pub(crate) changes: usize,
     /// How long a snapshot is held open.
@@ -24,6 +26,7 @@ const FULL: Scale = Scale {
     pairs: 9,
     run: Duration::from_secs(10),
     warm_up: Duration::from_secs(30),
+    turns: 201,
     changes: 300,
     held: Duration::from_secs(300),
     idle: Duration::from_secs(60),
@@ -34,6 +37,7 @@ const QUICK: Scale = Scale {
     pairs: 3,
     run: Duration::from_secs(3),
     warm_up: Duration::from_secs(3),
+    turns: 41,
     changes: 60,
     held: Duration::from_secs(10),
     idle: Duration::from_secs(10),

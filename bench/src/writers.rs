@@ -47,7 +47,7 @@ const NOTIFY: &str = "
 /// Databases with the same cities, and what their triggers do instead of ours.
 pub(crate) struct Others {
     pub(crate) none: Database,
-    constant: Database,
+    pub(crate) constant: Database,
     notify: Database,
 }
 

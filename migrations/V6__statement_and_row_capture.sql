@@ -47,19 +47,24 @@ begin
       declare
         old_code pg_catalog.text; -- of the only row that was updated
         new_code pg_catalog.text;
+        only_code pg_catalog.text; -- the new one as the api asks for it
         changed pg_catalog.text[]; -- null: anything may have changed, as after TRUNCATE
       begin
         begin
           if tg_op operator(pg_catalog.=) 'UPDATE' then
-            select old_row.%2$I, new_row.%2$I
-            into strict old_code, new_code
+            -- Only texts have a collation: a type of the table's owner, whose cast would run with our rights, fails here.
+            select
+              (old_row.%2$I collate pg_catalog."C")::pg_catalog.text,
+              (new_row.%2$I collate pg_catalog."C")::pg_catalog.text,
+              %3$s
+            into strict old_code, new_code, only_code
             from old_rows as old_row cross join new_rows as new_row;
           end if;
         exception when others then
           null;
         end;
         if old_code collate pg_catalog."C" operator(pg_catalog.=) new_code then
-          insert into cities_cache.outbox (codes) values (array[%3$s]);
+          insert into cities_cache.outbox (codes) values (array[only_code]);
         else
           begin
             if tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -101,7 +106,8 @@ begin
 %7$s
       end
       $function$
-    $template$, 'capture_' || captured.relation, captured.code, format(normalised, 'new_code'),
+    $template$, 'capture_' || captured.relation, captured.code,
+      format(normalised, format('(new_row.%I collate pg_catalog."C")::pg_catalog.text', captured.code)),
       format(normalised, 'code::pg_catalog.text'), codes_max, codes_max + 1, wake_relay);
 
     -- For rows, under session_replication_role = replica: the apply worker of logical replication fires no others.
@@ -116,8 +122,8 @@ begin
             select distinct %3$s
             from (
               values
-                (case when tg_op operator(pg_catalog.<>) 'INSERT' then old.%2$I end),
-                (case when tg_op operator(pg_catalog.<>) 'DELETE' then new.%2$I end)
+                (case when tg_op operator(pg_catalog.<>) 'INSERT' then old.%2$I collate pg_catalog."C" end),
+                (case when tg_op operator(pg_catalog.<>) 'DELETE' then new.%2$I collate pg_catalog."C" end)
             ) as changed_row (code)
             where code is not null
           );

@@ -1,5 +1,5 @@
-//! Writers who put functions, operators, types and tables of their own before PostgreSQL's: the capture runs with its
-//! owner's rights, and must call none of them.
+//! Writers who put functions, operators, types and tables of their own before PostgreSQL's, and owners who give a column
+//! a type of their own: the capture runs with its owner's rights, and must call nothing of theirs.
 
 use harness::Database;
 use tokio_postgres::Client;
@@ -118,4 +118,34 @@ async fn nothing_of_a_hostile_writers_is_called_and_the_codes_are_right() {
     assert_eq!(setup.database.text(sprung).await, None);
     let left = "select count(*) from trap.outbox";
     assert_eq!(setup.database.number(left).await, 0);
+}
+
+#[tokio::test]
+async fn the_cast_of_a_type_that_the_tables_owner_made_is_not_run_with_our_rights() {
+    let mut setup = Setup::start().await;
+    setup.stop().await;
+    setup.drained().await;
+    let own_type = "
+        create table public.ran_as (role text);
+        create type public.own_code as (code text);
+        create function public.own_text(code public.own_code) returns text language plpgsql as
+          $$ begin insert into public.ran_as values (current_user); return (code).code; end $$;
+        create cast (public.own_code as text) with function public.own_text(public.own_code) as assignment;
+        drop index if exists city_normalised_code;
+        alter table public.city alter countrycode type public.own_code using row(countrycode)::public.own_code";
+    setup.database.execute(own_type).await;
+    for (statement, as_replica) in [
+        ("update public.city set population = 7 where name = 'Dobric'", false),
+        ("update public.city set countrycode = row('FRA')::public.own_code where name = 'Dobric'", false),
+        ("insert into public.city (name, countrycode) values ('A', row('FRA')::public.own_code)", false),
+        ("delete from public.city where name = 'A'", false),
+        ("update public.city set population = 8 where name = 'Dobric'", true),
+    ] {
+        let role = if as_replica { "replica" } else { "origin" };
+        setup.database.execute(&format!("set session_replication_role = {role}; {statement}")).await;
+        let codes = "select string_agg(distinct coalesce(codes::text, 'ALL'), '; ') from cities_cache.outbox";
+        assert_eq!(setup.database.text(codes).await.as_deref(), Some("ALL"), "{statement}");
+        assert_eq!(setup.database.number("select count(*) from public.ran_as").await, 0, "{statement}");
+        setup.database.execute("delete from cities_cache.outbox").await;
+    }
 }

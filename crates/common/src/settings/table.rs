@@ -64,7 +64,7 @@ settings! {
     POLL_INTERVAL_MS: Milliseconds = Milliseconds(1..=POLL_INTERVAL_MAX_MS), "5",
         "of the outbox, while busy; up to 50 ms while each read finds eight changes or more";
     OUTBOX_LIMIT_ROWS: Whole<usize> = Whole(100..=1_000_000), "10000",
-        "changes that wait in the worker's memory (150 MB for a million); more become one \"all\"";
+        "changes that wait in the worker's memory (150 MB for a million with 8 shards); more become one \"all\"";
     ALLOW_PUBLICATION_FOR_ALL_TABLES: Word<bool> = Word(&[("false", false), ("true", true)]), "false",
         "create our tables although such a publication would carry them along";
 

@@ -11,8 +11,7 @@ use crate::term_end::ConnectionLost;
 /// Blocks of 8 KiB in one piece: some 12,000 rows, deleted in 12 ms.
 const PIECE_BLOCKS: u32 = 100;
 
-/// Pieces of one turn take so long: heartbeats go on, and a term of 10 s, which is all that Kafka's absence leaves,
-/// passes 2 million blocks that an earlier one has emptied (0.35 ms a piece).
+/// Pieces of one turn take so long, so that heartbeats go on.
 const TURN_LIMIT: Duration = Duration::from_millis(100);
 
 /// Rows that are deleted because another one stands for them.

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use common::random_name::Name;
 use common::settings::Relay as Timing;
+use log::Level;
 use tokio::time::{sleep, sleep_until};
 
 use crate::relay::collapse::Collapse;
@@ -103,7 +104,8 @@ impl<'a> Relay<'a> {
                 log::debug!("the Kafka producer can't go on: {why}");
                 return Err(GenerationEnd::Doubt("the Kafka producer no longer knows what Kafka has"));
             }
-            if self.delivery.silence() > SILENCE_MAX {
+            // What is collapsing is finished first: the next term would pass over what is empty by then once more.
+            if self.delivery.silence() > SILENCE_MAX && self.collapse.is_none() {
                 return Err(TermEnd::NothingPublished(SILENCE_MAX).into());
             }
         }
@@ -168,7 +170,8 @@ impl<'a> Relay<'a> {
         self.delivery.in_flight().absorb_stand_in(stand_in.ctid);
         self.cursor.skip_to(stand_in.horizon.clone());
         self.collapse = Some(Collapse::new(stand_in));
-        log::warn!("more than {limit} changes wait for Kafka; they became one that empties the whole cache");
+        let line = format!("more than {limit} changes wait for Kafka; they became one that empties the whole cache");
+        self.term.said.holds(Level::Warn, line);
         Ok(())
     }
 
@@ -192,7 +195,8 @@ impl<'a> Relay<'a> {
                 self.collapse = None;
                 Ok(found)
             }
-            None => Ok(ReadOutcome { more: true, ..found }),
+            // As if rows had been found: nobody parks while there is something to delete.
+            None => Ok(ReadOutcome { news: found.news.max(1), more: true }),
         }
     }
 
@@ -236,8 +240,9 @@ impl<'a> Relay<'a> {
     async fn finish(&mut self) -> Result<(), GenerationEnd> {
         let limit = Instant::now() + FINISH_LIMIT;
         while !self.delivery.in_flight().is_clear() && Instant::now() < limit {
-            // PostgreSQL ends a session that is silent for 2 s, and what is acknowledged is still to be deleted.
-            self.heartbeats.step(&self.term.outbox).await?;
+            // PostgreSQL ends a session that is silent for 2 s, and what is acknowledged late is still to be deleted:
+            // to delete nothing is something said.
+            self.term.outbox.delete(&[]).await?;
             self.delivery.send().await;
             self.delete_published().await?;
             // What was refused pauses before it leaves again.

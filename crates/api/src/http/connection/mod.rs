@@ -222,15 +222,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_body_is_read_while_the_request_is_answered() {
+    async fn a_request_body_and_what_stands_behind_it_wait_for_the_answer() {
         let (mut connection, exchange, mut client) = connected().await;
-        client.write_all(&[HEAD, b"a body\r\n\r\nwith an empty line"].concat()).await.unwrap();
-        let mut read = vec![0; HEAD.len()];
-        connection.read_exact(&mut read).await.unwrap();
-        let _answering = exchange.begin(true);
-        let mut body = vec![0; 28];
-        connection.read_exact(&mut body).await.unwrap();
-        assert_eq!(body, b"a body\r\n\r\nwith an empty line"[..28]);
+        client.write_all(&[HEAD, b"a body", HEAD].concat()).await.unwrap();
+        let mut buffer = [0; 1_000];
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), HEAD.len());
+        let answering = exchange.begin(true);
+        let mut next = pin!(connection.read(&mut buffer));
+        assert!(poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await.is_pending());
+        drop(answering);
+        assert_eq!(next.await.unwrap(), b"a body".len() + HEAD.len());
     }
 
     #[tokio::test]
@@ -251,7 +252,7 @@ mod tests {
         client.write_all(&[HEAD, b"a"].concat()).await.unwrap();
         let mut buffer = [0; 1_000];
         assert_eq!(connection.read(&mut buffer).await.unwrap(), HEAD.len());
-        let _answering = exchange.begin(true);
+        drop(exchange.begin(true));
         assert_eq!(connection.read(&mut buffer).await.unwrap(), 1);
         assert_eq!(connection.read(&mut buffer).await.unwrap_err().kind(), ErrorKind::TimedOut);
     }

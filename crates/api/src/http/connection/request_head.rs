@@ -35,11 +35,17 @@ impl RequestHead {
         while let Some(length) = memchr(b'\n', rest) {
             self.take(&rest[..length]);
             rest = &rest[length + 1..];
-            if mem::replace(&mut self.line_is_empty, true) {
-                self.place = Place::Before;
-                return Some(arrived.len() - rest.len());
+            match (mem::replace(&mut self.line_is_empty, true), self.place) {
+                (false, _) => self.place = Place::Fields,
+                (true, Place::Fields) => {
+                    self.place = Place::Before;
+                    return Some(arrived.len() - rest.len());
+                }
+                // In front of a request an empty line ends nothing (RFC 9112, 2.2): it begins a head that is to come.
+                (true, Place::Before | Place::RequestLine) => {
+                    (self.place, self.request_line_bytes) = (Place::RequestLine, 0);
+                }
             }
-            self.place = Place::Fields;
         }
         self.take(rest);
         None
@@ -97,6 +103,15 @@ mod tests {
             assert!(from % HEAD.len() == 0 && !state.is_incomplete());
         }
         assert_eq!(from, three.len());
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_line_belong_to_the_head_that_is_to_come() {
+        for lines in ["\r\n", "\n", "\r\n\r\n\n"] {
+            let mut state = RequestHead::new();
+            assert_eq!((state.end(lines.as_bytes()), state.is_incomplete()), (None, true));
+            assert_eq!((state.end(HEAD.as_bytes()), state.is_incomplete()), (Some(HEAD.len()), false));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whatever may have lost something begins a new generation.
 
-use harness::{Postgres, eventually, holds, settings};
+use harness::{Database, Kafka, Postgres, eventually, holds, settings};
 
 use crate::setup::{LIMIT, Setup};
 
@@ -76,6 +76,20 @@ async fn a_heartbeat_of_somebody_else() {
 #[tokio::test]
 async fn an_emptied_outbox() {
     begins_anew_after("truncate cities_cache.outbox", "the capture was changed").await;
+}
+
+#[tokio::test]
+async fn rows_that_vanish_from_the_outbox_before_they_are_acknowledged() {
+    let mut kafka = Kafka::start().await;
+    let setup = Setup::launch_on(Database::new().await, kafka.topic(), settings([("LOG_LEVEL", "debug")]));
+    let old = setup.leads().await;
+    kafka.pause();
+    setup.database.execute("update public.city set population = population + 1 where countrycode = 'BGR'").await;
+    setup.worker.wait_log(LIMIT, "publishes 1 messages to partitions").await;
+    setup.database.execute("delete from cities_cache.outbox").await;
+    kafka.resume();
+    setup.leads_after(&old).await;
+    assert!(setup.worker.log_contains("rows vanished from the outbox"), "{:#?}", setup.worker.log());
 }
 
 #[tokio::test]

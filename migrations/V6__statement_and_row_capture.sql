@@ -40,7 +40,8 @@ begin
     --
     -- By far the most frequent statement updates one row and leaves its code as it is. It is found out first, since
     -- telling codes apart takes longer than all the rest. With more rows, or none, or a column that is gone, `into
-    -- strict` fails, and the general way finds out which of them it was.
+    -- strict` fails, and the general way finds out which of them it was. Two rows suffice for that: without a limit the
+    -- join of very many looks so costly that PostgreSQL compiles it, which takes longer than all the rest (JIT).
     execute format($template$
       create or replace function cities_cache.%1$I() returns trigger
       language plpgsql security definer as $function$
@@ -58,7 +59,8 @@ begin
               (new_row.%2$I collate pg_catalog."C")::pg_catalog.text,
               %3$s
             into strict old_code, new_code, only_code
-            from old_rows as old_row cross join new_rows as new_row;
+            from (select old_row.%2$I from old_rows as old_row limit 2) as old_row
+            cross join (select new_row.%2$I from new_rows as new_row limit 2) as new_row;
           end if;
         exception when others then
           null;

@@ -158,7 +158,7 @@ mod tests {
         ("V1__cities_and_countries", 540_465_013_210_319_844),
         ("V2__outbox_and_heartbeat", 8_527_894_135_405_026_006),
         ("V4__triggers", 13_943_768_866_517_243_582),
-        ("V6__statement_and_row_capture", 2_107_140_731_190_584_821),
+        ("V6__statement_and_row_capture", 11_674_475_243_726_019_820),
     ];
 
     #[test]

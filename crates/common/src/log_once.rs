@@ -96,10 +96,12 @@ impl LogOnce {
         }
     }
 
-    /// Forgets it without a line; the next [`holds`](Self::holds) is news again.
+    /// Forgets it without a line; the next [`holds`](Self::holds) is news again. Costs nothing where nothing was said.
     pub fn forget(&self) {
-        *self.said() = None;
-        self.lasts.store(false, Ordering::Relaxed);
+        if self.lasts() {
+            *self.said() = None;
+            self.lasts.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Whether it lasts.

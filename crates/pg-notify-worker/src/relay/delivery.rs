@@ -108,9 +108,7 @@ impl<'a> Delivery<'a> {
         let now = Instant::now();
         if report.acknowledged {
             self.last_progress = now;
-            if self.term.said.lasts() {
-                self.term.said.forget();
-            }
+            self.term.said.forget();
             if !self.has_published {
                 self.has_published = true;
                 log::info!("leads, and publishes as generation {}", self.generation);

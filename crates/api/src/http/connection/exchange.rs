@@ -13,8 +13,6 @@ use actix_web::web::Bytes;
 pub(crate) struct Exchange {
     /// Answers of handlers that have begun and not ended.
     open: Cell<u32>,
-    /// The next request is held until they have ended.
-    holds_next: Cell<bool>,
     /// An answer has begun or ended since this was last taken.
     answered: Cell<bool>,
     /// Wakes the reader when the next request isn't held any more.
@@ -35,15 +33,14 @@ impl Exchange {
     /// further request may stand behind it.
     pub(crate) fn begin(self: &Rc<Self>, has_body: bool) -> Answering {
         self.open.set(self.open.get() + 1);
-        self.holds_next.set(true);
         self.had_body.set(self.had_body.get() || has_body);
         self.answered.set(true);
         Answering(Rc::clone(self))
     }
 
-    /// Whether the next request is held.
+    /// Whether the next request is held: until every answer that has begun has ended.
     pub(crate) fn holds_next(&self) -> bool {
-        self.holds_next.get()
+        self.open.get() > 0
     }
 
     /// Wakes `reader` when the next request isn't held any more.
@@ -58,7 +55,7 @@ impl Exchange {
 
     /// Whether any of the output since the last call is a handler's. If not, all of it is the server's own.
     pub(crate) fn take_answered(&self) -> bool {
-        self.answered.take() || self.open.get() > 0
+        self.answered.take() || self.holds_next()
     }
 }
 
@@ -67,11 +64,10 @@ impl Drop for Answering {
         let exchange = &self.0;
         exchange.open.set(exchange.open.get() - 1);
         exchange.answered.set(true);
-        if exchange.open.get() == 0 {
-            exchange.holds_next.set(false);
-            if let Some(reader) = exchange.waiting.take() {
-                reader.wake();
-            }
+        if !exchange.holds_next()
+            && let Some(reader) = exchange.waiting.take()
+        {
+            reader.wake();
         }
     }
 }
